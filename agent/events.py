@@ -1,0 +1,108 @@
+"""The plain data that moves between the steps of a lane. A chunk, not a line, is the unit.
+
+An *event* is the bytes of one ``AuditEvent`` (WIRE 3.1): compact UTF-8 JSON
+``{"unique_id":…,"create_time":…,"event":{…}}``. Its ``unique_id`` is ``<stream id>.<offset in hex>``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """The events of one chunk of one stream, column by column.
+
+    ``start`` and ``end`` are stream offsets in bytes: the block covers ``[start, end)`` wholly, so that once all of
+    ``bodies`` are settled the cursor may stand at ``end``. ``offsets[i]`` is where event ``i`` starts;
+    ``log_types`` is either one subsystem for all events, or one for each.
+    """
+
+    stream: str
+    source: str
+    start: int
+    end: int
+    offsets: Sequence[int]
+    bodies: Sequence[bytes]
+    log_types: str | Sequence[str]
+    size: int
+    """Bytes of all bodies."""
+
+    def keep(self, indices: Sequence[int]) -> Block:
+        """Return the block with only the events at ``indices`` (ascending); it still covers the same bytes."""
+        bodies = [self.bodies[i] for i in indices]
+        kinds = self.log_types
+        return Block(
+            stream=self.stream,
+            source=self.source,
+            start=self.start,
+            end=self.end,
+            offsets=[self.offsets[i] for i in indices],
+            bodies=bodies,
+            log_types=kinds if isinstance(kinds, str) else [kinds[i] for i in indices],
+            size=sum(map(len, bodies)),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slice:
+    """Consecutive events of one block that travel in one transaction.
+
+    When all of ``offsets`` are settled, everything of the stream before ``end`` is.
+    """
+
+    stream: str
+    offsets: Sequence[int]
+    end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transaction:
+    """The events of one request: at most ``max_events_per_transaction``, in stream order.
+
+    Event ``i`` is ``bodies[i]``; the slices' offsets, one after the other, are in the same order.
+    """
+
+    bodies: Sequence[bytes]
+    slices: Sequence[Slice]
+    size: int = field(default=-1)
+
+    def __post_init__(self) -> None:
+        """Sum the sizes unless the caller knows them."""
+        if self.size < 0:
+            object.__setattr__(self, "size", sum(map(len, self.bodies)))
+
+    def __len__(self) -> int:
+        """Return the number of events."""
+        return len(self.bodies)
+
+    def unique_ids(self) -> list[str]:
+        """Return the ``unique_id`` of every event, in order."""
+        return [unique_id(s.stream, offset) for s in self.slices for offset in s.offsets]
+
+    def pick(self, indices: Iterable[int]) -> Transaction:
+        """Return a transaction of the events at ``indices`` (ascending), slices kept apart.
+
+        The slices' ``end`` stay as they are: they describe the bytes covered by the original.
+        """
+        wanted = list(indices)
+        bounds = [0, *accumulate(len(s.offsets) for s in self.slices)]
+        slices, at = [], 0
+        for part, low, high in zip(self.slices, bounds, bounds[1:], strict=False):
+            first = at
+            while at < len(wanted) and wanted[at] < high:
+                at += 1
+            if at > first:
+                offsets = [part.offsets[i - low] for i in wanted[first:at]]
+                slices.append(Slice(stream=part.stream, offsets=offsets, end=part.end))
+        return Transaction(bodies=[self.bodies[i] for i in wanted], slices=slices)
+
+
+def unique_id(stream: str, offset: int) -> str:
+    """Return the id of the event at ``offset`` of ``stream``; at most 64 characters (WIRE 3.1)."""
+    return f"{stream}.{offset:x}"
