@@ -1,0 +1,251 @@
+"""state.db: one SQLite file in WAL mode, one agent at a time.
+
+Cursor commits are not fsynced: an older cursor only means that events are sent again. A stream's row is, because an
+id must never change its meaning once it was sent.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import time
+import uuid
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from agent.errors import StateError
+from agent.state.records import CopyRow, CursorRow, StreamRow
+from agent.state.schema import TABLES, VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+log = structlog.get_logger(__name__)
+
+BUSY_SECONDS = 10.0
+
+
+class Store:
+    """The state of one agent. Methods block for as long as a small SQLite statement takes."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or create the database at ``path``; a damaged one is set aside, and that is logged.
+
+        Raises ``StateError`` when it was written by a newer version or cannot be opened.
+        """
+        self.path = path
+        self.set_aside: Path | None = None
+        try:
+            self._db = self._open()
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError):
+                message = f"{path}: cannot be opened: {error}; check the permissions and the disk of the state directory"
+                raise StateError(message) from error
+            self.set_aside = _set_aside(path)
+            log.error("state_damaged", path=str(path), error=str(error), kept_as=str(self.set_aside))
+            self._db = self._open()
+
+    def _open(self) -> sqlite3.Connection:
+        db = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        try:
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("PRAGMA synchronous=NORMAL")
+            found = db.execute("PRAGMA user_version").fetchone()[0]
+            if found == 0:
+                db.executescript(f"BEGIN IMMEDIATE; {TABLES} PRAGMA user_version={VERSION}; COMMIT;")
+            elif found > VERSION:
+                message = f"{self.path}: written by a newer version (schema {found}, this is {VERSION}); upgrade the agent"
+                raise StateError(message)
+            problem = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if problem != "ok":
+                raise sqlite3.DatabaseError(problem)
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def close(self) -> None:
+        """Close the database; everything committed stays."""
+        self._db.close()
+
+    @contextmanager
+    def _transaction(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
+        if durable:
+            self._db.execute("PRAGMA synchronous=FULL")
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._db
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+        finally:
+            if durable:
+                self._db.execute("PRAGMA synchronous=NORMAL")
+
+    def agent_id(self) -> str:
+        """Return the id made for this agent at its first start."""
+        with self._transaction(durable=True) as db:
+            db.execute("INSERT OR IGNORE INTO meta VALUES ('agent_id', ?)", (str(uuid.uuid4()),))
+            return str(db.execute("SELECT value FROM meta WHERE key = 'agent_id'").fetchone()[0])
+
+    def get_meta(self, key: str) -> str | None:
+        """Return the text stored under ``key``, or None."""
+        row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def set_meta(self, key: str, value: str) -> None:
+        """Store ``value`` under ``key``."""
+        with self._transaction() as db:
+            db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+    def streams(self, source: str) -> list[StreamRow]:
+        """Return every stream of ``source`` ever seen."""
+        rows = self._db.execute(
+            "SELECT id, source, family, head, head_bytes, generation, path, device, inode, size"
+            " FROM streams WHERE source = ?",
+            (source,),
+        )
+        return [
+            StreamRow(
+                id=r[0],
+                source=r[1],
+                family=os.fsdecode(r[2]),
+                head=r[3],
+                head_bytes=r[4],
+                generation=r[5],
+                path=os.fsdecode(r[6]),
+                device=r[7],
+                inode=r[8],
+                size=r[9],
+            )
+            for r in rows
+        ]
+
+    def put_streams(self, rows: Iterable[StreamRow], *, durable: bool) -> None:
+        """Insert or update ``rows``; ``durable`` when one of them is new."""
+        now = time.time()
+        values = [
+            (
+                r.id,
+                r.source,
+                os.fsencode(r.family),
+                r.head,
+                r.head_bytes,
+                r.generation,
+                os.fsencode(r.path),
+                r.device,
+                r.inode,
+                r.size,
+                now,
+            )
+            for r in rows
+        ]
+        with self._transaction(durable=durable) as db:
+            db.executemany("INSERT OR REPLACE INTO streams VALUES (?,?,?,?,?,?,?,?,?,?,?)", values)
+
+    def copies(self, source: str) -> list[CopyRow]:
+        """Return the files known to be copies of streams of ``source``."""
+        rows = self._db.execute(
+            "SELECT path, device, inode, size, mtime_ns, stream FROM copies WHERE source = ?", (source,)
+        )
+        return [
+            CopyRow(
+                source=source,
+                path=os.fsdecode(r[0]),
+                device=r[1],
+                inode=r[2],
+                size=r[3],
+                mtime_ns=r[4],
+                stream=r[5],
+            )
+            for r in rows
+        ]
+
+    def put_copy(self, row: CopyRow) -> None:
+        """Remember that a file holds a copy of a stream."""
+        with self._transaction() as db:
+            db.execute(
+                "INSERT OR REPLACE INTO copies VALUES (?,?,?,?,?,?,?)",
+                (
+                    row.source,
+                    os.fsencode(row.path),
+                    row.device,
+                    row.inode,
+                    row.size,
+                    row.mtime_ns,
+                    row.stream,
+                ),
+            )
+
+    def cursors(self, lane: str) -> list[CursorRow]:
+        """Return where ``lane`` stands in every stream it ever read."""
+        rows = self._db.execute("SELECT stream, position, mark FROM cursors WHERE lane = ?", (lane,))
+        return [CursorRow(stream=r[0], position=r[1], mark=r[2]) for r in rows]
+
+    def lanes(self) -> list[str]:
+        """Return the name of every lane that ever committed a cursor."""
+        return [r[0] for r in self._db.execute("SELECT DISTINCT lane FROM cursors")]
+
+    def commit_cursors(self, moved: Mapping[str, Iterable[CursorRow]]) -> None:
+        """Move the cursors of several lanes together, or none of them."""
+        values = [(lane, c.stream, c.position, c.mark) for lane, rows in moved.items() for c in rows]
+        with self._transaction() as db:
+            db.executemany("INSERT OR REPLACE INTO cursors VALUES (?,?,?,?)", values)
+
+    def drop_cursors(self, lane: str) -> None:
+        """Forget where ``lane`` stood, for a job that is finished or a destination that is gone."""
+        with self._transaction() as db:
+            db.execute("DELETE FROM cursors WHERE lane = ?", (lane,))
+            db.execute("DELETE FROM started WHERE lane = ?", (lane,))
+
+    def has_started(self, lane: str, source: str) -> bool:
+        """Tell whether ``lane`` has read ``source`` in an earlier run."""
+        query = "SELECT 1 FROM started WHERE lane = ? AND source = ?"
+        return self._db.execute(query, (lane, source)).fetchone() is not None
+
+    def set_started(self, lane: str, source: str) -> None:
+        """Remember that ``lane`` has started on ``source``."""
+        with self._transaction() as db:
+            db.execute("INSERT OR IGNORE INTO started VALUES (?, ?)", (lane, source))
+
+
+@contextmanager
+def locked(state_dir: Path, *, create: bool = True) -> Iterator[None]:
+    """Hold the state directory for this process; a lock of a process that died is gone with it.
+
+    Raises ``StateError`` when another agent holds it or the directory cannot be used.
+    """
+    try:
+        if create:
+            state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(state_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        message = f"{state_dir}: cannot be used as state directory: {error.strerror}; set agent.state_dir or mend it"
+        raise StateError(message) from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
+            message = f"{state_dir}: in use by another agent (pid {holder}); stop it or set another agent.state_dir"
+            raise StateError(message) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _set_aside(path: Path) -> Path:
+    kept = path.with_name(f"{path.name}.damaged-{int(time.time())}-{uuid.uuid4().hex[:6]}")
+    for suffix in ("-wal", "-shm", ""):
+        part = Path(f"{path}{suffix}")
+        if part.exists():
+            part.rename(f"{kept}{suffix}")
+    return kept

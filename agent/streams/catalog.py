@@ -1,0 +1,397 @@
+"""All streams of one source: which file holds which of them now.
+
+``resolve`` looks at the files of one family together and decides for each whether it continues a known stream, is a
+copy of one, or is new. The rules, and the field failures behind them, stand beside ``_decide``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+import structlog
+
+from agent.state.records import CopyRow
+from agent.streams.content import DAMAGED, open_content
+from agent.streams.family import family, loose_family
+from agent.streams.handles import Handles
+from agent.streams.identity import digest, head_length, stream_id
+from agent.streams.places import Place, continues, first_bytes, has_head, look, mark_before, same_bytes, whole
+from agent.streams.stream import Stream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from agent.state.records import StreamRow
+    from agent.state.store import Store
+    from agent.streams.content import Content
+
+log = structlog.get_logger(__name__)
+
+QUIET_SECONDS = 5.0
+"""A rotated file that was not written for this long is taken to be finished when its live path exists again."""
+
+QUIET_ALONE_SECONDS = 60.0
+"""The same where no live path exists, so that the name alone says that it was rotated."""
+
+
+class Catalog:
+    """The streams of one source. ``changed`` is called with every stream that may have more to read."""
+
+    def __init__(
+        self,
+        *,
+        source: str,
+        agent_id: str,
+        store: Store,
+        changed: Callable[[Stream], None],
+        one_shot: bool = False,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """Recall the streams that ``store`` knows; looks at no file yet."""
+        self.source = source
+        self.streams: dict[str, Stream] = {}
+        self.handles = Handles()
+        self.errors: dict[str, str] = {}
+        """Path → why it cannot be read; the source is degraded while it is not empty."""
+        self.unfinished: set[str] = set()
+        """Families that have to be looked at again soon: a copy in progress, a first line not complete."""
+        self._agent_id = agent_id
+        self._store = store
+        self._changed = changed
+        self._one_shot = one_shot
+        self._now = now
+        self._by_inode: dict[tuple[int, int], Stream] = {}
+        self._by_family: defaultdict[str, list[Stream]] = defaultdict(list)
+        self._paths: defaultdict[str, set[str]] = defaultdict(set)
+        self._copies = {row.path: row for row in store.copies(source)}
+        self._fresh: dict[str, Stream] = {}
+        for row in store.streams(source):
+            self._recall(row)
+
+    def _recall(self, row: StreamRow) -> None:
+        stream = Stream(
+            id=row.id,
+            source=row.source,
+            family=row.family,
+            head=row.head,
+            head_bytes=row.head_bytes,
+            generation=row.generation,
+            path=None,
+            last_path=row.path,
+            device=row.device,
+            inode=row.inode,
+            size=row.size,
+        )
+        self._add(stream)
+        self._by_inode[stream.device, stream.inode] = stream
+
+    def _add(self, stream: Stream) -> None:
+        self.streams[stream.id] = stream
+        for name in {stream.family, loose_family(stream.family)}:
+            self._by_family[name].append(stream)
+
+    def recall_mark(self, stream: str, position: int, mark: bytes) -> None:
+        """Take over a lane's cursor as evidence of what the stream's bytes were."""
+        known = self.streams.get(stream)
+        if known and mark and position > known.mark_at:
+            known.mark_at, known.mark = position, mark
+
+    # What the file system shows
+
+    def put_path(self, path: str) -> str:
+        """Note that a file may stand at ``path``; return the family to resolve."""
+        name = family(path)
+        self._paths[name].add(path)
+        return name
+
+    def grown(self, path: str) -> bool:
+        """Look at a file that was written to; tell whether that was all, so that its family need not be resolved."""
+        found = self._look(path)
+        stream = self._by_inode.get(found.key) if found else None
+        if not found or not stream or stream.path != path or found.size < stream.size or found.compressed:
+            return False
+        self._saw(stream, found)
+        return True
+
+    def resolve_all(self) -> None:
+        """Resolve every family that has a path or a placed stream."""
+        names = set(self._paths) | {s.family for s in self.streams.values() if s.path}
+        self.resolve(names)
+
+    def resolve(self, families: Iterable[str]) -> None:
+        """Decide for every file of ``families`` which stream it holds."""
+        for name in families:
+            self.unfinished.discard(name)
+            self._resolve(name)
+        self._publish()
+
+    def _resolve(self, name: str) -> None:
+        places: dict[tuple[int, int], Place] = {}
+        paths = self._paths.get(name, set())
+        for path in sorted(paths, key=lambda p: (p != name, p)):
+            if place := self._look(path):
+                places.setdefault(place.key, place)  # a second link to the same file adds nothing
+            else:
+                paths.discard(path)
+        if not paths:
+            self._paths.pop(name, None)
+        for stream in self._by_family.get(name, ()):
+            if stream.path and family(stream.path) == name:
+                at = places.get((stream.device, stream.inode))
+                if at is None or at.path != stream.path:
+                    self._unplace(stream)
+        unknown = [place for place in places.values() if not self._known(place)]
+        # A copy must be recognised before the live path's new bytes are: oldest first, the live path last.
+        for place in sorted(unknown, key=lambda p: (p.path == name, p.mtime_ns, p.path)):
+            try:
+                self._decide(place, name)
+            except DAMAGED as error:
+                self._trouble(place.path, error)
+
+    def _look(self, path: str) -> Place | None:
+        try:
+            place = look(path)
+        except OSError as error:
+            self._trouble(path, error)
+            return None
+        if place is None:
+            self.errors.pop(path, None)
+        return place
+
+    def _trouble(self, path: str, error: Exception) -> None:
+        text = f"{path}: {error.strerror if isinstance(error, OSError) and error.strerror else error}"
+        if self.errors.get(path) != text:
+            log.warning("file_unreadable", source=self.source, path=path, error=text)
+        self.errors[path] = text
+        self.unfinished.add(family(path))
+
+    # Which stream is it?
+
+    def _known(self, place: Place) -> bool:
+        """Tell whether the file is the one a stream was last seen in, by inode, head and tail mark."""
+        stream = self._by_inode.get(place.key)
+        if stream is None:
+            return False
+        moved = stream.path != place.path
+        if moved and stream.path and (other := self._look(stream.path)) and other.key == place.key:
+            return True  # a second link to the same file
+        shrunk = not place.compressed and place.size < max(stream.mark_at, stream.size if stream.path else 0)
+        if not moved and not shrunk and (place.size, place.mtime_ns) == (stream.size, stream.mtime_ns):
+            return True
+        if shrunk or not self._verified(stream, place):
+            if stream.path == place.path or stream.path is None:
+                self._unplace(stream)
+                self.handles.close(stream)  # the descriptor shows the new bytes, too
+                self._by_inode.pop(place.key, None)
+            return False
+        self._place(stream, place)
+        return True
+
+    def _verified(self, stream: Stream, place: Place) -> bool:
+        try:
+            return continues(stream, place, first_bytes(place))
+        except DAMAGED as error:
+            self._trouble(place.path, error)
+            return False
+
+    def _decide(self, place: Place, name: str) -> None:
+        """Attach ``place`` to the stream it continues, note it as a copy, or begin a new stream.
+
+        Where identical bytes allow two readings: a new file at the live path is new, one at a rotated name is a copy;
+        a copy is only believed while its original is there to compare with, or gone.
+        """
+        if self._is_noted_copy(place):
+            return
+        recent = self._now() - place.mtime_ns / 1e9 < QUIET_SECONDS
+        if place.compressed and recent and not whole(place):
+            self.unfinished.add(name)  # still being compressed
+            return
+        first = first_bytes(place)
+        length = head_length(first)
+        if length is None:
+            if not first or not self._finished(place, recent=recent):
+                self._wait_for_first_line(place, name)
+                return
+            length = len(first)
+        for stream in self._candidates(name, place):
+            if stream.path is None:
+                if self._may_continue(stream, place) and continues(stream, place, first):
+                    self._place(stream, place)
+                    return
+            elif self._may_copy(stream, place) and has_head(stream, first) and self._same(stream, place):
+                self._note_copy(stream, place)
+                return
+        self._begin(place, name, first[:length])
+
+    def _candidates(self, name: str, place: Place) -> list[Stream]:
+        known = {s.id: s for key in (name, loose_family(place.path)) for s in self._by_family.get(key, ())}
+        return sorted(known.values(), key=lambda s: (s.path is not None, -s.generation))
+
+    @staticmethod
+    def _may_continue(stream: Stream, place: Place) -> bool:
+        # The same inode on another device: the disk was renumbered by a reboot or moved to another host.
+        if place.compressed or place.inode == stream.inode:
+            return True
+        # A file made anew under the stream's last name, or at the live path, is new whatever its bytes say.
+        return place.path != stream.last_path and (place.rotated or loose_family(place.path) != place.path)
+
+    @staticmethod
+    def _may_copy(stream: Stream, place: Place) -> bool:
+        return place.compressed or (place.rotated and stream.path == family(place.path))
+
+    def _same(self, stream: Stream, place: Place) -> bool:
+        content = self.open(stream)
+        return content is not None and same_bytes(content, place)
+
+    def _finished(self, place: Place, *, recent: bool) -> bool:
+        return self._one_shot or place.compressed or (place.rotated and not recent)
+
+    def _wait_for_first_line(self, place: Place, name: str) -> None:
+        if place.size and place.rotated:
+            self.unfinished.add(name)
+
+    def _is_noted_copy(self, place: Place) -> bool:
+        row = self._copies.get(place.path)
+        if row is None:
+            return False
+        stream = self.streams.get(row.stream)
+        seen = (row.device, row.inode, row.size, row.mtime_ns)
+        if seen != (place.device, place.inode, place.size, place.mtime_ns) or stream is None:
+            return False
+        # The copy becomes the place to read from once the original is gone.
+        if stream.path is None and (place.compressed or place.size >= stream.mark_at):
+            return False
+        return True
+
+    def _note_copy(self, stream: Stream, place: Place) -> None:
+        row = CopyRow(
+            source=self.source,
+            path=place.path,
+            device=place.device,
+            inode=place.inode,
+            size=place.size,
+            mtime_ns=place.mtime_ns,
+            stream=stream.id,
+        )
+        self._copies[place.path] = row
+        self._store.put_copy(row)
+        log.debug("copy_recognised", source=self.source, path=place.path, stream=stream.id)
+
+    def _begin(self, place: Place, name: str, head: bytes) -> None:
+        hashed = digest(head)
+        taken = [s.generation for s in self._by_family.get(name, ()) if s.head == hashed and s.family == name]
+        generation = max(taken, default=-1) + 1
+        named = stream_id(
+            agent=self._agent_id, source=self.source, family=name, head=hashed, generation=generation
+        )
+        stream = Stream(
+            id=named,
+            source=self.source,
+            family=name,
+            head=hashed,
+            head_bytes=len(head),
+            generation=generation,
+            path=None,
+            last_path=place.path,
+            device=place.device,
+            inode=place.inode,
+            size=0,
+        )
+        self._add(stream)
+        self._fresh[stream.id] = stream
+        self._place(stream, place)
+        log.debug("stream_begins", source=self.source, path=place.path, stream=stream.id, generation=generation)
+
+    # Where a stream is
+
+    def _place(self, stream: Stream, place: Place) -> None:
+        if stream.path != place.path and (place.compressed or stream.inode != place.inode):
+            self.handles.close(stream)
+        if self._by_inode.get((stream.device, stream.inode)) is stream:
+            del self._by_inode[stream.device, stream.inode]
+        stream.path = stream.last_path = place.path
+        stream.device, stream.inode = place.device, place.inode
+        stream.unplaced_at = None
+        self._by_inode[place.key] = stream
+        self.errors.pop(place.path, None)
+        if place.compressed:
+            stream.complete, stream.mtime_ns = False, place.mtime_ns
+            self._offer(stream)
+        else:
+            stream.complete = True
+            self._saw(stream, place, offer=True)
+
+    def _saw(self, stream: Stream, place: Place, *, offer: bool = False) -> None:
+        if stream.saw(place.size, place.mtime_ns, self._now()) or offer:
+            self._offer(stream)
+
+    def _unplace(self, stream: Stream) -> None:
+        stream.path = None
+        stream.unplaced_at = self._now()
+        self._offer(stream)
+
+    def _offer(self, stream: Stream) -> None:
+        if stream.id not in self._fresh:
+            self._changed(stream)
+
+    def _publish(self) -> None:
+        """Commit new streams, then offer them: an id must not be sent before its meaning is on disk."""
+        if not self._fresh:
+            return
+        fresh = list(self._fresh.values())
+        self._store.put_streams([s.row() for s in fresh], durable=True)
+        self._fresh.clear()
+        for stream in sorted(fresh, key=lambda s: s.order):
+            self._changed(stream)
+
+    def open(self, stream: Stream) -> Content | None:
+        """Return the stream's bytes, None while no file is known to hold them."""
+        content = self.handles.get(stream)
+        if content is None and stream.path is not None:
+            try:
+                content = open_content(stream.path)
+            except OSError as error:
+                self._trouble(stream.path, error)
+                return None
+            status = content.stat()
+            # Rotation may have put another file there since the last look.
+            if not stream.inode_is(status):
+                content.close()
+                self.unfinished.add(family(stream.path))
+                return None
+            self.handles.keep(stream, content)
+        return content
+
+    def verify(self, stream: Stream, content: Content) -> bool:
+        """Tell whether the open file still has the stream's bytes before its mark; else have it resolved again."""
+        if stream.mark_at and not stream.complete:
+            return True  # a compressed member does not change under its descriptor
+        if not stream.mark_at or mark_before(content, stream.mark_at) == stream.mark:
+            return True
+        self._unplace(stream)
+        self.handles.close(stream)
+        self._by_inode.pop((stream.device, stream.inode), None)
+        self.unfinished.add(family(stream.last_path))
+        return False
+
+    def can_grow(self, stream: Stream) -> bool:
+        """Tell whether a partial last line may still be completed."""
+        if self._one_shot or not stream.complete:
+            return False
+        quiet = self._now() - stream.mtime_ns / 1e9
+        if stream.path is None:
+            return quiet < QUIET_SECONDS
+        name = family(stream.path)
+        if name == stream.path:
+            return True
+        return quiet < (QUIET_SECONDS if name in self._paths.get(name, ()) else QUIET_ALONE_SECONDS)
+
+    def release(self, stream: Stream) -> None:
+        """Close the file of a stream that every lane is past."""
+        self.handles.close(stream)
+
+    def close(self) -> None:
+        """Let go of every open file."""
+        self.handles.close_all()

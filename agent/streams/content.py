@@ -1,0 +1,163 @@
+"""Reading the bytes of one file by offset, plain or compressed."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import os
+import zlib
+from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
+
+from agent.streams.family import is_compressed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from typing_extensions import Buffer as WriteableBuffer
+
+DAMAGED = (OSError, EOFError, zlib.error, lzma.LZMAError, ValueError)
+"""What decompressors raise on a member that is cut off or not what its name says."""
+
+
+class Content(Protocol):
+    """The bytes of one open file. Offsets count decompressed bytes."""
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return up to ``size`` bytes at ``offset``; fewer only at the end."""
+        ...
+
+    def length(self) -> int | None:
+        """Return how many bytes there are now, None when that is not known without reading them."""
+        ...
+
+    def stat(self) -> os.stat_result:
+        """Return what the file system says of the open file."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the descriptor."""
+        ...
+
+
+class Plain:
+    """An uncompressed file. The descriptor stays good after a rename or a removal."""
+
+    __slots__ = ("_descriptor",)
+
+    def __init__(self, path: str) -> None:
+        """Open ``path`` for reading; raises ``OSError``."""
+        # O_NONBLOCK: a name that turned into a FIFO must not hang the agent.
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return up to ``size`` bytes at ``offset``."""
+        return os.pread(self._descriptor, size, offset)
+
+    def length(self) -> int:
+        """Return the size now."""
+        return os.fstat(self._descriptor).st_size
+
+    def stat(self) -> os.stat_result:
+        """Return the status of the open file."""
+        return os.fstat(self._descriptor)
+
+    def close(self) -> None:
+        """Close the descriptor, once."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+class Compressed:
+    """A compressed file, read forward; several readers at different offsets each keep their place.
+
+    A file is only taken as such once it is whole: ``length`` is learnt when its end is reached.
+    """
+
+    _PLACES = 4
+
+    def __init__(self, path: str) -> None:
+        """Open ``path``; raises ``OSError``."""
+        self._path = path
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        self._length: int | None = None
+        self._places: dict[int, BinaryIO] = {}
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return up to ``size`` decompressed bytes at ``offset``; raises one of ``DAMAGED`` on a damaged file."""
+        at = max((place for place in self._places if place <= offset), default=None)
+        stream = self._places.pop(at) if at is not None else self._decompressor()
+        at = at or 0
+        while at < offset:
+            skipped = len(stream.read(min(offset - at, 1 << 20)))
+            if not skipped:
+                self._length = at
+                return b""
+            at += skipped
+        data = _exactly(stream, size)
+        if len(data) < size:
+            self._length = offset + len(data)
+        if len(self._places) >= self._PLACES:
+            del self._places[min(self._places)]
+        self._places[offset + len(data)] = stream
+        return data
+
+    def _decompressor(self) -> BinaryIO:
+        return cast("BinaryIO", _opener(self._path)(io.BufferedReader(_FromStart(self._descriptor), 1 << 16)))
+
+    def length(self) -> int | None:
+        """Return the decompressed length once the end was reached."""
+        return self._length
+
+    def stat(self) -> os.stat_result:
+        """Return the status of the compressed file."""
+        return os.fstat(self._descriptor)
+
+    def close(self) -> None:
+        """Close the descriptor, once."""
+        self._places.clear()
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+class _FromStart(io.RawIOBase):
+    """The bytes of a shared descriptor, with an offset of its own."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer).cast("B")
+        data = os.pread(self._descriptor, len(view), self._at)
+        view[: len(data)] = data
+        self._at += len(data)
+        return len(data)
+
+
+def _opener(path: str) -> Callable[[BinaryIO], object]:
+    if path.endswith(".gz"):
+        return lambda raw: gzip.GzipFile(fileobj=raw, mode="rb")
+    if path.endswith(".bz2"):
+        return lambda raw: bz2.BZ2File(raw, "rb")
+    return lambda raw: lzma.LZMAFile(raw, "rb")
+
+
+def _exactly(stream: BinaryIO, size: int) -> bytes:
+    parts, missing = [], size
+    while missing and (part := stream.read(missing)):
+        parts.append(part)
+        missing -= len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def open_content(path: str) -> Content:
+    """Open ``path`` as what its name says it is; raises ``OSError``."""
+    return Compressed(path) if is_compressed(path) else Plain(path)

@@ -1,0 +1,139 @@
+"""Looking at a file: what stands at a path now, and whether its bytes are those of a known stream."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from agent.streams.content import DAMAGED, Content, open_content
+from agent.streams.family import family, is_compressed
+from agent.streams.identity import HEAD_BYTES, MARK_BYTES, digest
+
+if TYPE_CHECKING:
+    from agent.streams.stream import Stream
+
+_COMPARE_WHOLE = 64 << 20
+_COMPARE_EDGE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A regular file found at a path."""
+
+    path: str
+    device: int
+    inode: int
+    size: int
+    mtime_ns: int
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """Device and inode: a shortcut to a known stream, always verified."""
+        return (self.device, self.inode)
+
+    @property
+    def compressed(self) -> bool:
+        """Tell whether the name says that the file is compressed."""
+        return is_compressed(self.path)
+
+    @property
+    def rotated(self) -> bool:
+        """Tell whether the name is a rotated one."""
+        return family(self.path) != self.path
+
+
+def look(path: str) -> Place | None:
+    """Return what stands at ``path``, None when it is no regular file or gone; raises ``OSError`` otherwise."""
+    try:
+        status = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        return None
+    return Place(
+        path=path,
+        device=_signed(status.st_dev),
+        inode=_signed(status.st_ino),
+        size=status.st_size,
+        mtime_ns=status.st_mtime_ns,
+    )
+
+
+def first_bytes(place: Place) -> bytes:
+    """Return the up to 4 KiB at the start of the file; raises ``OSError``, or one of ``DAMAGED`` when compressed."""
+    content = open_content(place.path)
+    try:
+        return content.read(0, HEAD_BYTES)
+    finally:
+        content.close()
+
+
+def mark_before(content: Content, offset: int) -> bytes:
+    """Return the tail mark at ``offset``: the hash of the up to 1 KiB before it, empty when that is not there."""
+    size = min(offset, MARK_BYTES)
+    data = content.read(offset - size, size)
+    return digest(data) if len(data) == size else b""
+
+
+def has_head(stream: Stream, first: bytes) -> bool:
+    """Tell whether a file that begins with ``first`` begins as ``stream`` does."""
+    return len(first) >= stream.head_bytes and digest(first[: stream.head_bytes]) == stream.head
+
+
+def continues(stream: Stream, place: Place, first: bytes) -> bool:
+    """Tell whether the file has the stream's head, and its bytes before the furthest known offset."""
+    if not has_head(stream, first) or (not place.compressed and place.size < stream.mark_at):
+        return False
+    content = open_content(place.path)
+    try:
+        return not stream.mark_at or mark_before(content, stream.mark_at) == stream.mark
+    except DAMAGED:
+        return False
+    finally:
+        content.close()
+
+
+def whole(place: Place) -> bool:
+    """Tell whether a compressed file can be read to its end, i.e. is not still being written or cut off."""
+    content = open_content(place.path)
+    try:
+        at = 0
+        while data := content.read(at, 1 << 20):
+            at += len(data)
+    except DAMAGED:
+        return False
+    finally:
+        content.close()
+    return True
+
+
+def same_bytes(ours: Content, place: Place) -> bool:
+    """Tell whether the shorter of the two files is the beginning of the other.
+
+    Files over 64 MiB are compared at both ends of what they share.
+    """
+    theirs = open_content(place.path)
+    try:
+        at, step = 0, _COMPARE_EDGE
+        limit = min(ours.length() or 1 << 62, theirs.length() or 1 << 62)
+        while True:
+            if limit < 1 << 62 and limit > _COMPARE_WHOLE and at == step:
+                at = limit - step
+            left, right = ours.read(at, step), theirs.read(at, step)
+            shared = min(len(left), len(right))
+            if left[:shared] != right[:shared]:
+                return False
+            if shared < step:
+                return True
+            at += shared
+    except DAMAGED:
+        return False
+    finally:
+        theirs.close()
+
+
+def _signed(number: int) -> int:
+    """Fold an unsigned 64-bit number into what the state stores."""
+    return number - (1 << 64) if number >= 1 << 63 else number
