@@ -1,7 +1,7 @@
 """The configuration as frozen data; mirrors ``config.example.yaml`` key by key.
 
-Sizes are bytes, durations are seconds: the loader has turned ``1MiB`` and ``20ms`` into numbers (``Bytes`` and
-``Seconds`` mark where units are allowed). Secrets stay references (``Secret``) until the moment of use.
+Sizes are bytes, durations are seconds: the loader has turned ``1MiB`` and ``20ms`` into numbers (``Bytes``
+and ``Seconds`` mark where units are allowed). Secrets stay references (``Secret``) until the moment of use.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from agent.config.secrets import Secret
+from agent.config.secrets import Secret  # noqa: TC001 - msgspec reads the annotations at run time
 
 Bytes = Annotated[int, msgspec.Meta(ge=0, extra={"unit": "bytes"})]
 """A size: a bare number is bytes; ``KiB MiB GiB kB MB GB`` are understood."""
@@ -25,11 +25,14 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Base of the strict local parts of the configuration: an unknown key is an error."""
 
 
-class AgentConfig(Model):
+class AgentConfig(Model, frozen=True):
     """Who this agent is and where it keeps its state."""
 
     id: str | None = None
-    """GUID of the agent (``audit_agent_id`` of filters, ``source_id`` of events). Default: made once, kept in state_dir."""
+    """GUID of the agent: ``audit_agent_id`` of filters, ``source_id`` of events.
+
+    Default: made once, kept in state_dir.
+    """
     type: str = "agent_connector"
     """Agent type for ``audit_agent_type`` filters."""
     source_type: str = "host-agent"
@@ -47,7 +50,7 @@ class AgentConfig(Model):
     """``auto``: console on a terminal, else JSON lines on standard error."""
 
 
-class AdminConfig(Model):
+class AdminConfig(Model, frozen=True):
     """Where operators look: /healthz /readyz /metrics /stats."""
 
     listen: str | None = "127.0.0.1:9464"
@@ -56,12 +59,12 @@ class AdminConfig(Model):
     """/readyz turns 503 when data waits and nothing was settled for this long."""
 
 
-class FileSourceConfig(Model):
+class FileSourceConfig(Model, frozen=True):
     """Lines of local log files, through rotation, truncation and compression."""
 
     name: Name
     include: Annotated[list[str], msgspec.Meta(min_length=1)]
-    """Globs of absolute paths; ``**`` crosses directories. Rotated names and .gz members belong by themselves."""
+    """Globs of absolute paths; ``**`` crosses directories. Rotated names and .gz belong by themselves."""
     type: Literal["file"] = "file"
     exclude: list[str] = []
     """Globs of paths to leave alone."""
@@ -121,7 +124,7 @@ class WebhookSettings(msgspec.Struct, frozen=True, kw_only=True):
     format: str = "agilicus"
 
 
-class Retry(Model):
+class Retry(Model, frozen=True):
     """Back-off between attempts: exponential with full jitter (WIRE 4.5)."""
 
     base: Seconds = 1.0
@@ -132,7 +135,7 @@ class Retry(Model):
     """Least pause between attempts while the destination itself is wrong (401, 403, 404, bad TLS)."""
 
 
-class Tls(Model):
+class Tls(Model, frozen=True):
     """TLS of one destination."""
 
     ca_file: str | None = None
@@ -145,7 +148,7 @@ class Tls(Model):
     """False accepts any certificate; warned about at every start."""
 
 
-class Delivery(Model):
+class Delivery(Model, frozen=True):
     """What the API's object does not know: how this host delivers."""
 
     max_in_flight: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
@@ -195,7 +198,7 @@ class DestinationConfig(msgspec.Struct, frozen=True, kw_only=True):
     delivery: Delivery = Delivery()
 
 
-class Config(Model):
+class Config(Model, frozen=True):
     """One configuration file."""
 
     sources: list[FileSourceConfig]

@@ -1,0 +1,130 @@
+"""What no single value shows: names given twice, globs that cannot match, dangerous settings."""
+
+from __future__ import annotations
+
+import re
+import zoneinfo
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, TypeAlias
+from urllib.parse import urlsplit
+
+from agent.config.model import AdminConfig, AgentConfig, DestinationConfig, FileSourceConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from agent.config.secrets import Secret
+
+Finding: TypeAlias = "tuple[str, str, str]"
+"""Key path, what was found, what is allowed."""
+
+_CREDENTIAL_HEADERS = re.compile(r"auth|token|key|secret|cookie|password", re.IGNORECASE)
+
+
+def mistakes(structs: Iterable[tuple[str, object]]) -> Iterator[Finding]:
+    """Yield what is wrong across values. ``structs`` are all structs of a file with their key paths."""
+    names: dict[tuple[type, str], str] = {}
+    for key, struct in structs:
+        match struct:
+            case FileSourceConfig():
+                yield from _twice(names, key, struct, struct.name)
+                yield from _source_mistakes(key, struct)
+            case DestinationConfig():
+                yield from _twice(names, key, struct, struct.name)
+                yield from _destination_mistakes(key, struct)
+            case AdminConfig(listen=str() as listen) if not _is_listen_address(listen):
+                yield f"{key}.listen", repr(listen), "HOST:PORT, unix:/path.sock, or null"
+            case AgentConfig(state_dir=""):
+                yield f"{key}.state_dir", "''", "the path of a directory"
+            case _:
+                pass
+
+
+def dangers(
+    structs: Iterable[tuple[str, object]], secrets: Iterable[tuple[str, Secret]]
+) -> Iterator[Finding]:
+    """Yield what works but should not stay so."""
+    for key, secret in secrets:
+        header = key.rpartition(".headers.")[2] if ".headers." in key else "token"
+        if secret.is_literal and _CREDENTIAL_HEADERS.search(header):
+            yield (
+                key,
+                "a secret in the file itself",
+                "safer: ${file:/path}, ${credential:NAME} or ${env:NAME}",
+            )
+    for key, struct in structs:
+        match struct:
+            case AgentConfig() if struct.state_dir and not PurePosixPath(struct.state_dir).is_absolute():
+                yield (
+                    f"{key}.state_dir",
+                    repr(struct.state_dir),
+                    "safer: an absolute path, the same at every start",
+                )
+            case DestinationConfig():
+                yield from _destination_dangers(key, struct)
+            case _:
+                pass
+
+
+def _twice(names: dict[tuple[type, str], str], key: str, struct: object, name: str) -> Iterator[Finding]:
+    first = names.setdefault((type(struct), name), key)
+    if name and first != key:
+        yield f"{key}.name", f"{name!r}, the name of {first} too", "a name of its own"
+
+
+def _source_mistakes(key: str, source: FileSourceConfig) -> Iterator[Finding]:
+    for i, glob in enumerate(source.include):
+        if not glob.startswith("/"):
+            yield f"{key}.include[{i}]", repr(glob), "a glob of absolute paths"
+    for i, glob in enumerate(source.exclude):
+        if "/" in glob and not glob.startswith(("/", "**/")):
+            yield f"{key}.exclude[{i}]", repr(glob), "a glob of absolute paths, or of file names (no slash)"
+    if source.timezone is not None and not _is_zone(source.timezone):
+        yield f"{key}.timezone", repr(source.timezone), "a zone such as UTC or Europe/Berlin"
+
+
+def _destination_mistakes(key: str, destination: DestinationConfig) -> Iterator[Finding]:
+    retry, tls = destination.delivery.retry, destination.delivery.tls
+    if retry.base > retry.cap:
+        yield f"{key}.delivery.retry.base", f"{retry.base:g} s", f"at most cap, {retry.cap:g} s"
+    if tls.key_file and not tls.cert_file:
+        yield f"{key}.delivery.tls.key_file", "a key without a certificate", "cert_file as well"
+
+
+def _destination_dangers(key: str, destination: DestinationConfig) -> Iterator[Finding]:
+    plain = destination.location.lower().startswith("http:")
+    if plain and destination.authentication.authentication_type != "none":
+        yield f"{key}.location", "plain http with credentials", "safer: https, or the network can read them"
+    if not destination.delivery.tls.verify:
+        yield (
+            f"{key}.delivery.tls.verify",
+            "false: any certificate is accepted",
+            "safer: ca_file with a private CA",
+        )
+    try:
+        password = urlsplit(destination.location).password
+    except ValueError:
+        password = None
+    if password:
+        yield (
+            f"{key}.location",
+            "a password in the URL",
+            "safer: authentication with a reference to the secret",
+        )
+
+
+def _is_listen_address(text: str) -> bool:
+    if text.startswith("unix:"):
+        return text.removeprefix("unix:").startswith("/")
+    host, _, port = text.rpartition(":")
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    right_form = bool(bare) and (":" not in bare or bare != host) and not re.search(r"[\s/\[\]]", bare)
+    return right_form and re.fullmatch(r"[0-9]{1,5}", port, re.ASCII) is not None and int(port) <= 65535
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
