@@ -49,6 +49,7 @@ class Conversion:
     secrets: list[tuple[str, Secret]] = field(default_factory=list)
     """Every secret, with its key path."""
     values: int = 0
+    depth: int = 0
 
     def convert(self, root: yaml.Node, model: type) -> Any:  # noqa: ANN401 - an instance of ``model``, or None
         """Return the struct that ``root`` describes; complete only when there are no ``problems``."""
@@ -67,12 +68,19 @@ class Conversion:
 
     def _value(self, node: yaml.Node, wanted: mi.Type, key: str, unit: str | None = None) -> Any:  # noqa: ANN401
         self.values += 1
-        if self.values > MAX_VALUES or key.count(".") + key.count("[") > MAX_DEPTH:
+        if self.values > MAX_VALUES or self.depth > MAX_DEPTH:
             raise _TooManyError
         self.lines.setdefault(key, line_of(node))
+        self.depth += 1
+        try:
+            return self._typed(node, wanted, key, unit)
+        finally:
+            self.depth -= 1
+
+    def _typed(self, node: yaml.Node, wanted: mi.Type, key: str, unit: str | None) -> Any:  # noqa: ANN401
         match wanted:
             case mi.Metadata():
-                return self._value(node, wanted.type, key, (wanted.extra or {}).get("unit"))
+                return self._typed(node, wanted.type, key, (wanted.extra or {}).get("unit"))
             case mi.UnionType():
                 return self._optional(node, wanted, key, unit)
             case mi.StructType():
@@ -90,7 +98,7 @@ class Conversion:
         if is_null(node):
             return None
         (inner,) = (t for t in wanted.types if not isinstance(t, mi.NoneType))
-        return self._value(node, inner, key, unit)
+        return self._typed(node, inner, key, unit)
 
     def _struct(self, node: yaml.Node, wanted: mi.StructType, key: str) -> Any:  # noqa: ANN401
         pairs = self._pairs(node, key)
