@@ -1,31 +1,32 @@
 """The contract of a destination: one attempt, and an answer that says what became of each event.
 
-A destination knows nothing of retries, filters or cursors. Whatever goes wrong inside ``attempt`` comes back as an
-``Answer``; it raises only on programming errors and cancellation.
+A destination knows nothing of retries, filters or cursors. Whatever goes wrong inside ``attempt`` comes back
+as an ``Answer``; it raises only on programming errors and cancellation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from agent.events import Transaction
 
 
 class Kind(StrEnum):
-    """Why events are pending: the two kinds of failure after which an event is sent again, and a too large request."""
+    """Why events are pending: two kinds of failure, after which they are sent again, and two of splits."""
 
     NOT_NOW = "not_now"
-    """No connection, timeout, 408, 425, 429, 5xx, ``unprocessed``, ``too_busy``: retried for ever with back-off."""
+    """No connection, timeout, 408, 425, 429, 5xx, ``unprocessed``, ``too_busy``: retried with back-off."""
     DESTINATION = "destination"
-    """401, 403, 404, bad TLS, credentials that cannot be built: the lane pauses, probes slowly, turns degraded."""
+    """401, 403, 404, bad TLS, no credentials: the lane pauses, probes slowly, turns degraded."""
     TOO_LARGE = "too_large"
-    """413: sent again at once in halves; a single event that is too large is rejected by the delivery policy."""
+    """413: sent again at once in halves; a single too large event is rejected by the delivery policy."""
     POISON = "poison"
-    """Refused as a whole although only some event is bad: bisected at once down to the single bad events."""
+    """Refused as a whole although only some event is bad: bisected at once down to the bad events."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,10 +56,10 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What became of a transaction in one attempt. Every event that is neither rejected nor pending is accepted.
+    """What became of a transaction in one attempt. An event that is neither rejected nor pending is accepted.
 
-    Keys and members are indices into the transaction; ``pending`` is ascending; the two never overlap; ``failure`` is
-    set exactly when ``pending`` is not empty.
+    Keys and members are indices into the transaction; ``pending`` is ascending; the two never overlap;
+    ``failure`` is set exactly when ``pending`` is not empty.
     """
 
     rejected: Mapping[int, Refusal] = field(default_factory=dict)

@@ -1,0 +1,128 @@
+"""One request with its credentials and redirects → one reply (WIRE 4.3). Speaks to the transport directly.
+
+``httpx.AsyncClient`` does the same and more (cookies, hooks, a log line for each request) for twice the CPU.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+import httpx
+
+from agent.destinations.verdict import Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from agent.destinations.connections import Connections
+
+MAX_HOPS = 5
+REDIRECTS = frozenset({307, 308})
+ERROR_BODY_BYTES = 64 * 1024
+ERROR_BODY_SECONDS = 5.0
+
+
+async def exchange(
+    request: httpx.Request,
+    *,
+    auth: httpx.Auth | None,
+    connections: Connections,
+    secret_headers: Collection[str],
+    max_body_bytes: int,
+) -> Reply:
+    """Send ``request`` and return the reply, at most ``max_body_bytes`` of its body read.
+
+    Raises ``httpx.TransportError``, ``ssl.SSLError``, ``TlsError``, ``SecretError``.
+    """
+    if auth is None:
+        return await _read(await _follow(request, connections, secret_headers), max_body_bytes)
+    flow = auth.async_auth_flow(request)
+    try:
+        signed = await anext(flow)
+        while True:
+            response = await _follow(signed, connections, secret_headers)
+            try:
+                signed = await flow.asend(response)
+            except StopAsyncIteration:
+                return await _read(response, max_body_bytes)
+            await _read(response, max_body_bytes)  # refused: its connection can be used again
+    finally:
+        await flow.aclose()
+
+
+async def _follow(
+    request: httpx.Request, connections: Connections, secret_headers: Collection[str]
+) -> httpx.Response:
+    """Send ``request``, following 307 and 308; the response is unread, and a redirect when it led nowhere."""
+    for hop in range(MAX_HOPS + 1):
+        transport = await connections.get(request.url)
+        response = await transport.handle_async_request(request)
+        response.request = request
+        if response.status_code not in REDIRECTS or hop == MAX_HOPS:
+            break
+        url = _target(request.url, response.headers.get("location"))
+        if url is None:
+            break
+        await _read(response, ERROR_BODY_BYTES)
+        headers = request.headers.copy()
+        headers["Host"] = url.netloc.decode("ascii")
+        if not connections.is_own(url):
+            for name in ("Authorization", "Cookie", *secret_headers):
+                headers.pop(name, None)
+        request = httpx.Request(
+            request.method, url, headers=headers, content=request.content, extensions=request.extensions
+        )
+    return response
+
+
+def _target(url: httpx.URL, location: str | None) -> httpx.URL | None:
+    """Return where a redirect leads, None when it cannot or must not be followed.
+
+    From https to http it is not: whoever can forge that redirect would read the events.
+    """
+    if not location:
+        return None
+    try:
+        target = url.join(location).copy_with(fragment=None, username=None, password=None)
+    except (httpx.InvalidURL, ValueError):
+        return None
+    if target.scheme not in {"http", "https"} or not target.host:
+        return None
+    return None if url.scheme == "https" != target.scheme else target
+
+
+async def _read(response: httpx.Response, max_body_bytes: int) -> Reply:
+    """Read the body and give the connection back; a body that is too long closes it.
+
+    Only a 2XX needs its body whole. Of an error the status is enough: what arrived of its body before it was
+    cut, or within a few seconds, is used for hints.
+    """
+    chunks: list[bytes] = []
+    try:
+        if response.is_success:
+            complete = await _collect(response, chunks, max_body_bytes)
+        else:
+            complete = False
+            with anyio.move_on_after(ERROR_BODY_SECONDS):
+                try:
+                    complete = await _collect(response, chunks, ERROR_BODY_BYTES)
+                except (httpx.TransportError, httpx.DecodingError):
+                    complete = False
+    finally:
+        await response.aclose()
+    return Reply(
+        status=response.status_code, headers=response.headers, body=b"".join(chunks), complete=complete
+    )
+
+
+async def _collect(response: httpx.Response, chunks: list[bytes], max_bytes: int) -> bool:
+    """Append the decoded body to ``chunks``; False when it is longer than ``max_bytes``."""
+    size = 0
+    plain = "content-encoding" not in response.headers
+    async for chunk in response.aiter_raw() if plain else response.aiter_bytes():
+        size += len(chunk)
+        chunks.append(chunk)
+        if size > max_bytes:
+            return False
+    return True
