@@ -40,4 +40,6 @@ class CursorRow:
 
     stream: str
     position: int
+    mark_at: int
+    """The newest offset, at most ``position``, whose tail mark is known."""
     mark: bytes

@@ -38,11 +38,12 @@ CREATE TABLE copies (
     PRIMARY KEY (source, path)
 ) WITHOUT ROWID;
 
--- How far a lane has settled a stream; the mark is the hash of the up to 1 KiB before the offset.
+-- How far a lane has settled a stream; the mark is the hash of the up to 1 KiB before mark_at (at most position).
 CREATE TABLE cursors (
     lane TEXT NOT NULL,
     stream TEXT NOT NULL,
     position INTEGER NOT NULL,
+    mark_at INTEGER NOT NULL,
     mark BLOB NOT NULL,
     PRIMARY KEY (lane, stream)
 ) WITHOUT ROWID;

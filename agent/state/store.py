@@ -43,7 +43,9 @@ class Store:
             self._db = self._open()
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError):
-                message = f"{path}: cannot be opened: {error}; check the permissions and the disk of the state directory"
+                message = (
+                    f"{path}: cannot be opened: {error}; check the permissions and the disk of the state directory"
+                )
                 raise StateError(message) from error
             self.set_aside = _set_aside(path)
             log.error("state_damaged", path=str(path), error=str(error), kept_as=str(self.set_aside))
@@ -58,7 +60,9 @@ class Store:
             if found == 0:
                 db.executescript(f"BEGIN IMMEDIATE; {TABLES} PRAGMA user_version={VERSION}; COMMIT;")
             elif found > VERSION:
-                message = f"{self.path}: written by a newer version (schema {found}, this is {VERSION}); upgrade the agent"
+                message = (
+                    f"{self.path}: written by a newer version (schema {found}, this is {VERSION}); upgrade the agent"
+                )
                 raise StateError(message)
             problem = db.execute("PRAGMA quick_check(1)").fetchone()[0]
             if problem != "ok":
@@ -185,8 +189,8 @@ class Store:
 
     def cursors(self, lane: str) -> list[CursorRow]:
         """Return where ``lane`` stands in every stream it ever read."""
-        rows = self._db.execute("SELECT stream, position, mark FROM cursors WHERE lane = ?", (lane,))
-        return [CursorRow(stream=r[0], position=r[1], mark=r[2]) for r in rows]
+        rows = self._db.execute("SELECT stream, position, mark_at, mark FROM cursors WHERE lane = ?", (lane,))
+        return [CursorRow(stream=r[0], position=r[1], mark_at=r[2], mark=r[3]) for r in rows]
 
     def lanes(self) -> list[str]:
         """Return the name of every lane that ever committed a cursor."""
@@ -194,9 +198,9 @@ class Store:
 
     def commit_cursors(self, moved: Mapping[str, Iterable[CursorRow]]) -> None:
         """Move the cursors of several lanes together, or none of them."""
-        values = [(lane, c.stream, c.position, c.mark) for lane, rows in moved.items() for c in rows]
+        values = [(lane, c.stream, c.position, c.mark_at, c.mark) for lane, rows in moved.items() for c in rows]
         with self._transaction() as db:
-            db.executemany("INSERT OR REPLACE INTO cursors VALUES (?,?,?,?)", values)
+            db.executemany("INSERT OR REPLACE INTO cursors VALUES (?,?,?,?,?)", values)
 
     def drop_cursors(self, lane: str) -> None:
         """Forget where ``lane`` stood, for a job that is finished or a destination that is gone."""

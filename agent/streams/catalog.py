@@ -18,12 +18,12 @@ from agent.streams.family import family, loose_family
 from agent.streams.handles import Handles
 from agent.streams.identity import digest, head_length, stream_id
 from agent.streams.places import Place, continues, first_bytes, has_head, look, mark_before, same_bytes, whole
-from agent.streams.stream import Stream
+from agent.streams.stream import END, Stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from agent.state.records import StreamRow
+    from agent.state.records import CursorRow, StreamRow
     from agent.state.store import Store
     from agent.streams.content import Content
 
@@ -55,6 +55,8 @@ class Catalog:
         self.handles = Handles()
         self.errors: dict[str, str] = {}
         """Path → why it cannot be read; the source is degraded while it is not empty."""
+        self.partial: dict[str, Stream] = {}
+        """Streams whose last line was not complete when it was read."""
         self.unfinished: set[str] = set()
         """Families that have to be looked at again soon: a copy in progress, a first line not complete."""
         self._agent_id = agent_id
@@ -67,6 +69,7 @@ class Catalog:
         self._paths: defaultdict[str, set[str]] = defaultdict(set)
         self._copies = {row.path: row for row in store.copies(source)}
         self._fresh: dict[str, Stream] = {}
+        self._recently_unplaced: dict[str, Stream] = {}
         for row in store.streams(source):
             self._recall(row)
 
@@ -92,11 +95,14 @@ class Catalog:
         for name in {stream.family, loose_family(stream.family)}:
             self._by_family[name].append(stream)
 
-    def recall_mark(self, stream: str, position: int, mark: bytes) -> None:
+    def recall_cursor(self, cursor: CursorRow) -> None:
         """Take over a lane's cursor as evidence of what the stream's bytes were."""
-        known = self.streams.get(stream)
-        if known and mark and position > known.mark_at:
-            known.mark_at, known.mark = position, mark
+        stream = self.streams.get(cursor.stream)
+        if stream is None or cursor.position >= END:
+            return
+        stream.reached = max(stream.reached, cursor.position)
+        if cursor.mark and cursor.mark_at > stream.mark_at:
+            stream.mark_at, stream.mark = cursor.mark_at, cursor.mark
 
     # What the file system shows
 
@@ -177,7 +183,7 @@ class Catalog:
         moved = stream.path != place.path
         if moved and stream.path and (other := self._look(stream.path)) and other.key == place.key:
             return True  # a second link to the same file
-        shrunk = not place.compressed and place.size < max(stream.mark_at, stream.size if stream.path else 0)
+        shrunk = not place.compressed and place.size < max(stream.reached, stream.size if stream.path else 0)
         if not moved and not shrunk and (place.size, place.mtime_ns) == (stream.size, stream.mtime_ns):
             return True
         if shrunk or not self._verified(stream, place):
@@ -261,9 +267,7 @@ class Catalog:
         if seen != (place.device, place.inode, place.size, place.mtime_ns) or stream is None:
             return False
         # The copy becomes the place to read from once the original is gone.
-        if stream.path is None and (place.compressed or place.size >= stream.mark_at):
-            return False
-        return True
+        return stream.path is not None or (not place.compressed and place.size < stream.reached)
 
     def _note_copy(self, stream: Stream, place: Place) -> None:
         row = CopyRow(
@@ -283,9 +287,7 @@ class Catalog:
         hashed = digest(head)
         taken = [s.generation for s in self._by_family.get(name, ()) if s.head == hashed and s.family == name]
         generation = max(taken, default=-1) + 1
-        named = stream_id(
-            agent=self._agent_id, source=self.source, family=name, head=hashed, generation=generation
-        )
+        named = stream_id(agent=self._agent_id, source=self.source, family=name, head=hashed, generation=generation)
         stream = Stream(
             id=named,
             source=self.source,
@@ -314,6 +316,7 @@ class Catalog:
         stream.path = stream.last_path = place.path
         stream.device, stream.inode = place.device, place.inode
         stream.unplaced_at = None
+        self._recently_unplaced.pop(stream.id, None)
         self._by_inode[place.key] = stream
         self.errors.pop(place.path, None)
         if place.compressed:
@@ -330,6 +333,7 @@ class Catalog:
     def _unplace(self, stream: Stream) -> None:
         stream.path = None
         stream.unplaced_at = self._now()
+        self._recently_unplaced[stream.id] = stream
         self._offer(stream)
 
     def _offer(self, stream: Stream) -> None:
@@ -388,9 +392,19 @@ class Catalog:
             return True
         return quiet < (QUIET_SECONDS if name in self._paths.get(name, ()) else QUIET_ALONE_SECONDS)
 
+    def unplaced(self, now: float) -> list[Stream]:
+        """Return the streams that lost their path in this run, a while ago."""
+        return [
+            stream
+            for stream in self._recently_unplaced.values()
+            if stream.path is None and now - (stream.unplaced_at or now) >= QUIET_SECONDS
+        ]
+
     def release(self, stream: Stream) -> None:
         """Close the file of a stream that every lane is past."""
         self.handles.close(stream)
+        self.partial.pop(stream.id, None)
+        self._recently_unplaced.pop(stream.id, None)
 
     def close(self) -> None:
         """Let go of every open file."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
 _MAGIC = re.compile(r"[*?\[]")
-_TOKENS = re.compile(r"(\*+|\?|\[[^\]]+\])")
+_PIECES = re.compile(r"(\*+|\?|\[[^\]]+\])")
 
 
 class Patterns:
@@ -71,7 +71,7 @@ def _expand(prefix: str, parts: Sequence[str]) -> Iterator[str]:
         for folder in _subfolders(prefix, lambda _name: True):
             yield from _expand(folder, parts)
     elif _MAGIC.search(part):
-        fits = re.compile(fnmatch.translate(part)).match
+        fits = re.compile(_part_regex(part)).fullmatch
         for folder in _subfolders(prefix, lambda name: bool(fits(name))):
             yield from _expand(folder, rest)
     else:
@@ -101,15 +101,15 @@ def _regex(pattern: str) -> str:
 def _part_regex(part: str) -> str:
     if part == "**":
         return "\0"
-    return "".join(map(_token_regex, _TOKENS.split(part)))
+    return "".join(map(_token_regex, _PIECES.split(part)))
 
 
-def _token_regex(token: str) -> str:
-    if token == "?":
+def _token_regex(piece: str) -> str:
+    if piece == "?":
         return "[^/]"
-    if token.startswith("*"):
+    if piece.startswith("*"):
         return "[^/]*"
-    if token.startswith("[") and token.endswith("]") and len(token) > 2:
-        inner = token[1:-1].replace("\\", "\\\\")
+    if piece.startswith("[") and piece.endswith("]") and len(piece) > 2:
+        inner = piece[1:-1].replace("\\", "\\\\")
         return f"[^{inner[1:]}]" if inner.startswith("!") else f"[{inner}]"
-    return re.escape(token)
+    return re.escape(piece)

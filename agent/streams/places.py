@@ -84,7 +84,7 @@ def has_head(stream: Stream, first: bytes) -> bool:
 
 def continues(stream: Stream, place: Place, first: bytes) -> bool:
     """Tell whether the file has the stream's head, and its bytes before the furthest known offset."""
-    if not has_head(stream, first) or (not place.compressed and place.size < stream.mark_at):
+    if not has_head(stream, first) or (not place.compressed and place.size < stream.reached):
         return False
     content = open_content(place.path)
     try:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     from agent.streams.content import Content
 
+END = 1 << 62
+"""A position after everything a stream will ever hold."""
+
 _MASK = (1 << 64) - 1
 _SIGHTINGS = 600
 _SIGHTING_SECONDS = 1.0
@@ -37,9 +40,11 @@ class Stream:
     complete: bool = True
     """False while ``size`` is only a lower bound (a compressed member that was not read to its end)."""
     mtime_ns: int = 0
+    reached: int = 0
+    """The furthest offset any lane has read."""
     mark_at: int = 0
     mark: bytes = b""
-    """Hash of the up to 1 KiB before ``mark_at``, the furthest offset read or settled."""
+    """Hash of the up to 1 KiB before ``mark_at``, the newest offset whose mark is known."""
     content: Content | None = None
     unplaced_at: float | None = None
     """When ``path`` became None, in unix seconds."""

@@ -1,0 +1,156 @@
+"""JSON lines: validated, and passed through as the bytes they are.
+
+The whole chunk is validated by one call; a chunk that is not plainly one object a line is taken line by line.
+"""
+
+from __future__ import annotations
+
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import UNSET
+
+from agent.parsers.base import Common, Parsed, broken, template
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_BETWEEN = (b'}\n{"', b'}\n{ "')
+
+
+class JsonLines:
+    """One JSON object a line. Common members are added where the line lacks them; its own always win, but for log_type
+    where the source's subsystem is configured.
+    """
+
+    def __init__(self, common: Common) -> None:
+        """Prepare a decoder that looks at nothing but the members that may have to be added."""
+        self._common = common
+        self._defaults: dict[str, Any] = {"log_type": common.log_type, **common.members}
+        names = list(self._defaults)
+        probe = msgspec.defstruct(
+            "Probe",
+            [(f"member_{i}", Any, UNSET) for i in range(len(names))],
+            rename={f"member_{i}": name for i, name in enumerate(names)},
+            gc=False,
+        )
+        self._names = {f"member_{i}": name for i, name in enumerate(names)}
+        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(probe)
+
+    def parse(self, data: bytes, *, stream: str, start: int, create_time: str) -> Parsed:
+        """Return one event per line that is not blank; a line that is no object keeps its text and the error."""
+        for between in _BETWEEN:
+            if data.startswith(between[2:]) and data.endswith(b"}\n"):
+                parsed = self._whole(data, between, stream, start, create_time)
+                if parsed is not None:
+                    return parsed
+        return self._line_by_line(data, stream, start, create_time)
+
+    def _whole(self, data: bytes, between: bytes, stream: str, start: int, create_time: str) -> Parsed | None:
+        """Parse a chunk in which every line is plainly an object with members; None where that is not certain.
+
+        Every line feed stands between ``}`` and ``{``. A JSON string holds no raw line feed and between ``}`` and ``{``
+        inside a value there must be a comma, so in valid JSON each of them separates two values; with as many values
+        as lines, each line is exactly one.
+        """
+        skip = len(between) - 2
+        pieces = data[skip:-2].split(between)
+        if data.count(b"\n") != len(pieces):
+            return None
+        if not data.isascii():
+            try:
+                data.decode()
+            except UnicodeDecodeError:
+                return None
+        try:
+            found = self._decoder.decode_lines(data)
+        except (msgspec.MsgspecError, RecursionError):
+            return None
+        if len(found) != len(pieces):
+            return None
+        step = len(between)
+        offsets = list(accumulate([len(piece) + step for piece in pieces[:-1]], initial=start))
+        first = found[0]
+        if found.count(first) == len(found):
+            members, log_type, override = self._missing(first)
+            if override:
+                return None
+            shape = template(stream=stream, create_time=create_time, members=members).replace(b"%b}}", b'"%b}}')
+            bodies = [shape % pair for pair in zip(offsets, pieces, strict=True)]
+            return Parsed(offsets=offsets, bodies=bodies, log_types=log_type)
+        return self._mixed(found, pieces, offsets, stream, create_time)
+
+    def _mixed(
+        self,
+        found: Sequence[Any],
+        pieces: Sequence[bytes],
+        offsets: Sequence[int],
+        stream: str,
+        create_time: str,
+    ) -> Parsed | None:
+        """Wrap lines of which each may lack other members; None when one of them has to be rebuilt."""
+        shapes: dict[tuple[str, ...], bytes] = {}
+        bodies, log_types = [], []
+        for item, piece, offset in zip(found, pieces, offsets, strict=True):
+            members, log_type, override = self._missing(item)
+            if override:
+                return None
+            key = tuple(members)
+            shape = shapes.get(key)
+            if shape is None:
+                shape = template(stream=stream, create_time=create_time, members=members).replace(b"%b}}", b'"%b}}')
+                shapes[key] = shape
+            bodies.append(shape % (offset, piece))
+            log_types.append(log_type)
+        return Parsed(offsets=offsets, bodies=bodies, log_types=log_types)
+
+    def _missing(self, item: object) -> tuple[dict[str, Any], str, bool]:
+        """Return what the line lacks, its log_type, and whether that contradicts the configuration."""
+        missing = {name: self._defaults[name] for slot, name in self._names.items() if getattr(item, slot) is UNSET}
+        own = getattr(item, "member_0")  # noqa: B009 # the probe's class is made at run time
+        if own is UNSET:
+            return missing, self._common.log_type, False
+        if self._common.subsystem is not None and own != self._common.subsystem:
+            return missing, self._common.subsystem, True
+        return missing, own if isinstance(own, str) else "logs", False
+
+    def _line_by_line(self, data: bytes, stream: str, start: int, create_time: str) -> Parsed:
+        shape = template(stream=stream, create_time=create_time, members={})
+        offsets, bodies, log_types, errors, at = [], [], [], 0, start
+        for line in data.split(b"\n")[:-1]:
+            text = line.strip(b" \t\r\n\0")
+            if at == 0:
+                text = text.removeprefix(b"\xef\xbb\xbf").lstrip()
+            if text:
+                inside, log_type, bad = self._one(text)
+                offsets.append(at)
+                bodies.append(shape % (at, inside))
+                log_types.append(log_type)
+                errors += bad
+            at += len(line) + 1
+        return Parsed(offsets=offsets, bodies=bodies, log_types=log_types, errors=errors)
+
+    def _one(self, text: bytes) -> tuple[bytes, str, bool]:
+        try:
+            clean = text
+            try:
+                if not text.isascii():
+                    text.decode()
+            except UnicodeDecodeError:
+                clean = text.decode("utf-8", "replace").encode()
+            if not clean.startswith(b"{"):
+                raise msgspec.DecodeError("not a JSON object")
+            members, log_type, override = self._missing(self._decoder.decode(clean))
+            if override:
+                rebuilt = msgspec.json.decode(clean) | {"log_type": log_type}
+                return msgspec.json.encode({**self._common.members, **rebuilt})[1:-1], log_type, False
+        except (msgspec.MsgspecError, RecursionError) as error:
+            return broken(text, common=self._common, error=_reason(error)), self._common.log_type, True
+        own = clean[1:-1].strip()
+        added = msgspec.json.encode(members)[1:-1]
+        return b",".join(part for part in (added, own) if part), log_type, False
+
+
+def _reason(error: Exception) -> str:
+    return "nested too deeply" if isinstance(error, RecursionError) else str(error)

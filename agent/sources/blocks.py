@@ -1,0 +1,193 @@
+"""Streams → blocks: the next lines of a stream, parsed once for all lanes that stand at the same place."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import structlog
+
+from agent.events import Block
+from agent.parsers.base import broken, template
+from agent.streams.content import DAMAGED
+from agent.streams.identity import MARK_BYTES, digest
+from agent.streams.lines import Lines, next_lines
+from agent.streams.places import mark_before
+
+if TYPE_CHECKING:
+    from agent.parsers.base import Common, Parsed, Parser
+    from agent.stats import SourceStats
+    from agent.streams.catalog import Catalog
+    from agent.streams.content import Content
+    from agent.streams.stream import Stream
+
+log = structlog.get_logger(__name__)
+
+_CACHE_BYTES = 4 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """There is no complete line at a position now."""
+
+    gone: bool = False
+    """No file holds these bytes any more, as far as is known."""
+
+
+class BlockReader:
+    """Reads the streams of one catalog. A lane that comes second to the same place gets what the first one parsed."""
+
+    def __init__(self, *, catalog: Catalog, parser: Parser, common: Common, most_line: int, stats: SourceStats) -> None:
+        """Read nothing yet. ``most_line`` is the longest line in bytes."""
+        self.shared = False
+        """Whether several lanes read, so that keeping parsed blocks pays."""
+        self._catalog = catalog
+        self._parser = parser
+        self._common = common
+        self._most_line = most_line
+        self._stats = stats
+        self._cache: OrderedDict[tuple[str, int], Block] = OrderedDict()
+        self._cached_bytes = 0
+        self._scanned: dict[tuple[str, int], int] = {}
+        self._counted: dict[str, int] = {}
+        self.marks: dict[str, list[tuple[int, bytes]]] = {}
+        """Stream → (offset, tail mark) at the ends of blocks, newest last."""
+
+    def read(self, stream: Stream, position: int) -> Block | Nothing:
+        """Return the events at ``position``; the block may hold none (blank lines)."""
+        key = (stream.id, position)
+        if block := self._cache.get(key):
+            return block
+        content = self._catalog.open(stream)
+        if content is None:
+            return Nothing(gone=stream.path is None)
+        try:
+            found = self._lines(stream, content, position)
+        except DAMAGED as error:
+            return self._damaged(stream, error)
+        if found is None:
+            return Nothing()
+        block = self._block(stream, position, found)
+        self._count(block, stream)
+        if self.shared:
+            self._keep(key, block)
+        return block
+
+    def _lines(self, stream: Stream, content: Content, position: int) -> Lines | None:
+        key = (stream.id, position)
+        found = next_lines(
+            content,
+            position,
+            most_line=self._most_line,
+            final=not self._catalog.can_grow(stream),
+            scanned=self._scanned.pop(key, 0),
+        )
+        # Verified after the read: bytes that were replaced before it are noticed, not taken for the old stream's.
+        if not self._catalog.verify(stream, content):
+            return None
+        if not stream.complete and (length := content.length()) is not None:
+            stream.size, stream.complete = length, True
+        if isinstance(found, int):
+            self._scanned[key] = found
+            return None
+        if found is not None:
+            self._mark(stream, content, position, found)
+        return found
+
+    def _mark(self, stream: Stream, content: Content, position: int, found: Lines) -> None:
+        end = found.end
+        stream.size = max(stream.size, end)
+        stream.reached = max(stream.reached, end)
+        covered = end - position
+        if found.cut_from is None and covered >= MARK_BYTES:
+            mark = digest(found.data[covered - MARK_BYTES : covered])
+        elif stream.complete:
+            mark = mark_before(content, end)
+        else:
+            return  # going back in a compressed member costs reading it again from its start
+        if end > stream.mark_at and mark:
+            stream.mark_at, stream.mark = end, mark
+        marks = self.marks.setdefault(stream.id, [])
+        marks.append((end, mark))
+        if len(marks) > 64:
+            del marks[:32]
+
+    def _damaged(self, stream: Stream, error: Exception) -> Nothing:
+        if not stream.complete:
+            self._stats.last_error = f"{stream.last_path}: damaged after {stream.size} bytes: {error}"
+            log.error(
+                "member_damaged",
+                source=stream.source,
+                path=stream.last_path,
+                stream=stream.id,
+                readable_bytes=stream.size,
+                error=str(error),
+            )
+            stream.complete = True
+        return Nothing()
+
+    def _block(self, stream: Stream, position: int, found: Lines) -> Block:
+        created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        if found.cut_from is not None:
+            self._stats.truncated_lines += 1
+            error = f"line of {found.cut_from} bytes is longer than max_line_bytes"
+            inside = broken(found.data[:-1], common=self._common, error=error, length=found.cut_from)
+            body = template(stream=stream.id, create_time=created, members={}) % (position, inside)
+            return Block(
+                stream=stream.id,
+                source=stream.source,
+                start=position,
+                end=found.end,
+                offsets=(position,),
+                bodies=(body,),
+                log_types=self._common.log_type,
+                size=len(body),
+            )
+        parsed: Parsed = self._parser.parse(found.data, stream=stream.id, start=position, create_time=created)
+        self._stats.parse_errors += parsed.errors
+        return Block(
+            stream=stream.id,
+            source=stream.source,
+            start=position,
+            end=found.end,
+            offsets=parsed.offsets,
+            bodies=parsed.bodies,
+            log_types=parsed.log_types,
+            size=sum(map(len, parsed.bodies)),
+        )
+
+    def _count(self, block: Block, stream: Stream) -> None:
+        """Count each event once, however many lanes read it and how often."""
+        counted = self._counted.get(stream.id, block.start)
+        if block.end <= counted:
+            return
+        self._counted[stream.id] = block.end
+        stats, kinds = self._stats, block.log_types
+        stats.events += len(block.bodies)
+        stats.bytes += block.end - max(counted, block.start)
+        if isinstance(kinds, str):
+            stats.events_by_type[kinds] += len(block.bodies)
+        else:
+            stats.events_by_type.update(kinds)
+
+    def _keep(self, key: tuple[str, int], block: Block) -> None:
+        self._cache[key] = block
+        self._cached_bytes += block.size
+        while self._cached_bytes > _CACHE_BYTES and len(self._cache) > 1:
+            _key, old = self._cache.popitem(last=False)
+            self._cached_bytes -= old.size
+
+    def mark_at(self, stream: str, position: int) -> tuple[int, bytes]:
+        """Return the newest known (offset, tail mark) at or before ``position``; (0, b"") when none is known."""
+        for offset, mark in reversed(self.marks.get(stream, ())):
+            if offset <= position:
+                return offset, mark
+        return 0, b""
+
+    def forget(self, stream: str) -> None:
+        """Drop what was kept of a stream that every lane is past."""
+        self.marks.pop(stream, None)
+        for key in [key for key in self._cache if key[0] == stream]:
+            self._cached_bytes -= self._cache.pop(key).size

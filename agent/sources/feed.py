@@ -1,0 +1,236 @@
+"""One lane's view of all sources: which block comes next, and how far the lane is behind."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+import anyio
+import structlog
+
+from agent.events import Block
+from agent.state.records import CursorRow
+from agent.streams.stream import END
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from agent.sources.blocks import Nothing
+    from agent.sources.file import FileSource
+    from agent.state.store import Store
+    from agent.streams.stream import Stream
+
+log = structlog.get_logger(__name__)
+
+LOST_AFTER_SECONDS = 5.0
+"""How long the bytes of a stream may be nowhere before they are reported lost: a copy may still turn up."""
+
+
+class Feed:
+    """Reads every stream of every source from the lane's cursors on: round robin, a family's oldest first."""
+
+    def __init__(self, lane: str, *, store: Store, one_shot: bool = False) -> None:
+        """Recall the lane's cursors. ``attach`` the sources then."""
+        self.lane = lane
+        self.settled = {c.stream: c.position for c in store.cursors(lane)}
+        """Stream → offset up to which the lane's cursor is committed."""
+        self._cursors = {c.stream: c for c in store.cursors(lane)}
+        self._store = store
+        self._one_shot = one_shot
+        self._sources: dict[str, FileSource] = {}
+        self._positions: dict[str, int] = {}
+        self._home: dict[str, tuple[FileSource, Stream]] = {}
+        self._ready: OrderedDict[tuple[str, str], dict[str, Stream]] = OrderedDict()
+        self._unsettled: dict[str, Stream] = {}
+        self._starting_at_end: set[str] = set()
+        self._rung = anyio.Event()
+
+    def attach(self, source: FileSource) -> None:
+        """Read ``source``, too."""
+        for cursor in self._cursors.values():
+            source.catalog.recall_cursor(cursor)
+        if source.config.start_at == "end" and not self._store.has_started(self.lane, source.name):
+            self._starting_at_end.add(source.name)
+        self._sources[source.name] = source
+        source.subscribe(self._offered)
+
+    def detach(self, source: FileSource) -> None:
+        """Stop reading ``source``; the cursors stay."""
+        source.unsubscribe(self._offered)
+        del self._sources[source.name]
+        for key in [key for key in self._ready if key[0] == source.name]:
+            del self._ready[key]
+        for stream in [s for s, (home, _stream) in self._home.items() if home is source]:
+            del self._home[stream]
+            self._unsettled.pop(stream, None)
+
+    def close(self) -> None:
+        """Stop reading every source."""
+        for source in list(self._sources.values()):
+            self.detach(source)
+
+    def begin(self) -> None:
+        """Note that the lane has now started on its sources: what appears from here on is read from its beginning."""
+        for source in self._sources.values():
+            if source.name in self._starting_at_end:
+                self._skip_existing(source)
+                self._starting_at_end.discard(source.name)
+            self._store.set_started(self.lane, source.name)
+
+    def _skip_existing(self, source: FileSource) -> None:
+        rows = []
+        for stream in source.catalog.streams.values():
+            if stream.path is None or stream.id in self.settled:
+                continue
+            position = END if not stream.complete else _line_start(source, stream)
+            at, mark = source.reader.mark_at(stream.id, position)
+            rows.append(CursorRow(stream=stream.id, position=position, mark_at=at, mark=mark))
+            self.settled[stream.id] = self._positions[stream.id] = position
+        if rows:
+            self._store.commit_cursors({self.lane: rows})
+
+    def _offered(self, source: FileSource, stream: Stream | None) -> None:
+        if stream is not None:
+            self._home[stream.id] = (source, stream)
+            if not self._past(stream, self.settled.get(stream.id, 0)):
+                self._unsettled[stream.id] = stream
+            if not self._past(stream, self._position(stream)):
+                self._ready.setdefault((source.name, stream.family), {})[stream.id] = stream
+        self._rung.set()
+
+    def _position(self, stream: Stream) -> int:
+        return self._positions.get(stream.id, self.settled.get(stream.id, 0))
+
+    @staticmethod
+    def _past(stream: Stream, position: int) -> bool:
+        return position >= END or (stream.complete and position >= stream.size)
+
+    async def next(self) -> Block | None:
+        """Return the next block, waiting for one; None when a one-shot run has read everything."""
+        while True:
+            block = self._take()
+            if block is not None:
+                await anyio.lowlevel.checkpoint()
+                return block
+            if self._one_shot and all(s.exhausted for s in self._sources.values()) and not self._ready:
+                return None
+            self._rung = anyio.Event()
+            if not self._readable():
+                await self._rung.wait()
+
+    def _readable(self) -> bool:
+        return any(self._sources[name].scanned.is_set() for name, _family in self._ready)
+
+    def _take(self) -> Block | None:
+        for key in list(self._ready):
+            source = self._sources[key[0]]
+            if not source.scanned.is_set():
+                continue  # a copy or a start at the end may still be found out
+            streams = self._ready.pop(key)
+            for stream in sorted(streams.values(), key=lambda s: s.order):
+                position = self._position(stream)
+                found = source.reader.read(stream, position)
+                if isinstance(found, Block):
+                    self._positions[stream.id] = found.end
+                    if self._past(stream, found.end):
+                        del streams[stream.id]
+                    if streams:
+                        self._ready[key] = streams  # at the end: round robin
+                    return found
+                del streams[stream.id]
+                if (lost := self._nothing(source, stream, position, found)) is not None:
+                    if streams:
+                        self._ready[key] = streams
+                    return lost
+        return None
+
+    def _nothing(self, source: FileSource, stream: Stream, position: int, found: Nothing) -> Block | None:
+        """Handle the end of what a stream holds: a partial line waits, bytes that are gone are reported."""
+        if not found.gone:
+            if position < stream.size:
+                source.catalog.partial[stream.id] = stream
+            elif stream.complete:
+                source.catalog.partial.pop(stream.id, None)
+                self.mark_settled({stream.id: self.settled.get(stream.id, 0)})
+            return None
+        waited = time.time() - (stream.unplaced_at or 0.0)
+        if position >= stream.size or (waited < LOST_AFTER_SECONDS and not self._one_shot):
+            return None
+        source.stats.lost_bytes += stream.size - position
+        log.error(
+            "bytes_lost",
+            source=source.name,
+            destination=self.lane,
+            path=stream.last_path,
+            stream=stream.id,
+            first_byte=position,
+            end_byte=stream.size,
+            reason="truncated or removed before it was read",
+        )
+        self._positions[stream.id] = stream.size
+        return Block(
+            stream=stream.id,
+            source=source.name,
+            start=position,
+            end=stream.size,
+            offsets=(),
+            bodies=(),
+            log_types="logs",
+            size=0,
+        )
+
+    # Cursors and lag
+
+    def rows(self, moved: Mapping[str, int]) -> list[CursorRow]:
+        """Return the cursor rows for streams whose settled prefix moved."""
+        rows = []
+        for name, position in moved.items():
+            at, mark = 0, b""
+            if home := self._home.get(name):
+                at, mark = home[0].reader.mark_at(name, position)
+            if not mark and (old := self._cursors.get(name)):
+                at, mark = old.mark_at, old.mark
+            row = CursorRow(stream=name, position=position, mark_at=at, mark=mark)
+            self._cursors[name] = row
+            rows.append(row)
+        return rows
+
+    def mark_settled(self, moved: Mapping[str, int]) -> None:
+        """Take note of committed cursors."""
+        for name, position in moved.items():
+            self.settled[name] = position
+            home = self._home.get(name)
+            if home and self._past(home[1], position):
+                self._unsettled.pop(name, None)
+
+    def is_past(self, stream: Stream) -> bool:
+        """Tell whether the lane has settled everything the stream is known to hold."""
+        return self._past(stream, self.settled.get(stream.id, 0))
+
+    def behind(self) -> tuple[int, float | None]:
+        """Return the bytes not settled, and when the oldest of them was first seen (unix seconds)."""
+        total, oldest = 0, None
+        for stream in self._unsettled.values():
+            position = self.settled.get(stream.id, 0)
+            missing = stream.size - position
+            if missing <= 0:
+                continue
+            total += missing
+            seen = stream.first_seen(position)
+            if seen is not None and (oldest is None or seen < oldest):
+                oldest = seen
+        return total, oldest
+
+
+def _line_start(source: FileSource, stream: Stream) -> int:
+    """Return the offset after the last complete line, so that reading begins with a whole one."""
+    content = source.catalog.open(stream)
+    at = stream.size
+    while content is not None and at > 0:
+        size = min(at, 65536)
+        found = content.read(at - size, size).rfind(b"\n")
+        if found >= 0:
+            return at - size + found + 1
+        at -= size
+    return 0
