@@ -142,7 +142,5 @@ def _is(status: object, of: frozenset[str]) -> bool:
 def _reason(which: str, entry: Entry) -> str:
     """Return why an event was refused, as one line."""
     status = entry.status if isinstance(entry.status, str) else "no status"
-    message = (
-        f": {entry.status_message}" if isinstance(entry.status_message, str) and entry.status_message else ""
-    )
+    message = f": {entry.status_message}" if isinstance(entry.status_message, str) and entry.status_message else ""
     return one_line(f"{which} {status}{message}")

@@ -51,9 +51,7 @@ async def exchange(
         await flow.aclose()
 
 
-async def _follow(
-    request: httpx.Request, connections: Connections, secret_headers: Collection[str]
-) -> httpx.Response:
+async def _follow(request: httpx.Request, connections: Connections, secret_headers: Collection[str]) -> httpx.Response:
     """Send ``request``, following 307 and 308; the response is unread, and a redirect when it led nowhere."""
     for hop in range(MAX_HOPS + 1):
         transport = await connections.get(request.url)
@@ -111,9 +109,7 @@ async def _read(response: httpx.Response, max_body_bytes: int) -> Reply:
                     complete = False
     finally:
         await response.aclose()
-    return Reply(
-        status=response.status_code, headers=response.headers, body=b"".join(chunks), complete=complete
-    )
+    return Reply(status=response.status_code, headers=response.headers, body=b"".join(chunks), complete=complete)
 
 
 async def _collect(response: httpx.Response, chunks: list[bytes], max_bytes: int) -> bool:

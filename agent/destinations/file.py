@@ -42,9 +42,7 @@ class File:
     line's end.
     """
 
-    def __init__(
-        self, config: DestinationConfig, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    ) -> None:
+    def __init__(self, config: DestinationConfig, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         """Keep what ``config`` says. Raises ``ValueError`` for a location that ``problems`` reports."""
         self._name = config.name
         self._location = parse(config.location)
@@ -157,9 +155,7 @@ def problems(config: DestinationConfig) -> list[tuple[str, str, str]]:
     try:
         path = parse(config.location).path
     except ValueError as error:
-        allowed = (
-            "file:///ABSOLUTE/PATH, file://./RELATIVE, a plain path; ?max_size&max_age&max_backups&compress"
-        )
+        allowed = "file:///ABSOLUTE/PATH, file://./RELATIVE, a plain path; ?max_size&max_age&max_backups&compress"
         found.append(("location", str(error), allowed))
     else:
         if Path(path).is_dir():

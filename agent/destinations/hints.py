@@ -47,9 +47,7 @@ def retry_after_seconds(
     return None if latest is None else min(latest, cap)
 
 
-def _delays(
-    retry_after: Iterable[str], body_date: object, body_seconds: object, origin: datetime
-) -> Iterator[float]:
+def _delays(retry_after: Iterable[str], body_date: object, body_seconds: object, origin: datetime) -> Iterator[float]:
     """Yield every hint that can be read, in seconds from ``origin``, also the useless ones."""
     for text in retry_after:
         value = text.strip()
@@ -77,7 +75,7 @@ def _number(value: object) -> float | None:
 def http_date(text: str, *, now: datetime) -> datetime | None:
     """Parse an IMF-fixdate, RFC 850 or asctime date (RFC 9110 5.6.7), None when it is none of them.
 
-    A two-digit year that would lie more than 50 years after ``now`` is of the past century.
+    A two-digit year is the one less than 50 years before ``now``, or at most 50 after it.
     """
     match = next((m for form in _FORMS if (m := form.fullmatch(text.strip()))), None)
     if match is None:
@@ -87,6 +85,8 @@ def http_date(text: str, *, now: datetime) -> datetime | None:
         year += now.year // 100 * 100
         if year > now.year + 50:
             year -= 100
+        elif year <= now.year - 50:
+            year += 100
     try:
         return datetime(
             year,

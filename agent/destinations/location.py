@@ -10,9 +10,7 @@ from urllib.parse import parse_qsl, unquote
 MIB = 1024 * 1024
 DAY = 86400.0
 
-_URL = re.compile(
-    r"file:(?://(?P<host>[^/?]*))?(?P<path>[^?]*)(?:\?(?P<query>.*))?", re.IGNORECASE | re.DOTALL
-)
+_URL = re.compile(r"file:(?://(?P<host>[^/?]*))?(?P<path>[^?]*)(?:\?(?P<query>.*))?", re.IGNORECASE | re.DOTALL)
 _DRIVE = re.compile(r"/?([A-Za-z]):[\\/]")
 _DRIVE_URL = re.compile(r"/([A-Za-z]):?/")
 _SIZES = {"": 1, "b": 1, "kb": 1000, "mb": 1000**2, "gb": 1000**3, "kib": 1024, "mib": MIB, "gib": 1024 * MIB}
@@ -91,9 +89,7 @@ def _with_parameters(path: str, query: str) -> FileLocation:
     )
 
 
-def _number(
-    given: dict[str, str], name: str, units: dict[str, int] | dict[str, float], default: float
-) -> float:
+def _number(given: dict[str, str], name: str, units: dict[str, int] | dict[str, float], default: float) -> float:
     """Return a parameter that is a number with a unit and not zero."""
     if name not in given:
         return default
@@ -101,9 +97,7 @@ def _number(
     value = float(match[1]) * units[match[2]] if match and match[2] in units else 0
     if value < 1 and not (name == "max_age" and value > 0):
         unit = ", ".join(filter(None, units))
-        raise ValueError(
-            f"{name}={given[name]!r}, not a positive number" + (f" with a unit of {unit}" if unit else "")
-        )
+        raise ValueError(f"{name}={given[name]!r}, not a positive number" + (f" with a unit of {unit}" if unit else ""))
     return value
 
 

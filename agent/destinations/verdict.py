@@ -54,9 +54,7 @@ def judge(transaction: Transaction, reply: Reply, *, origin: str, now: datetime,
     if kind is Kind.NOT_NOW and 300 <= status < 400:
         reason += ", a redirect that is not followed"
     processed = answers.decode(reply.body)
-    return all_pending(
-        transaction, _failure(kind, reason, reply=reply, processed=processed, now=now, cap=cap)
-    )
+    return all_pending(transaction, _failure(kind, reason, reply=reply, processed=processed, now=now, cap=cap))
 
 
 def _affirmed(transaction: Transaction, reply: Reply, *, origin: str, now: datetime, cap: float) -> Answer:

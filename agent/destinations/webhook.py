@@ -96,9 +96,7 @@ class Webhook:
             body = await to_thread.run_sync(_gzip, body)
         if self._headers is None:
             self._headers = self._make_headers()
-        return httpx.Request(
-            "POST", self._url, headers=self._headers, content=body, extensions=self._extensions
-        )
+        return httpx.Request("POST", self._url, headers=self._headers, content=body, extensions=self._extensions)
 
     def _make_headers(self) -> httpx.Headers:
         """Return the headers every request has; the extra ones may replace those of the agent."""
@@ -139,10 +137,7 @@ def problems(config: DestinationConfig) -> list[tuple[str, str, str]]:
     found = _location_problems(config.location)
     if config.webhook_settings.format not in FORMATS:
         found.append(("webhook_settings.format", repr(config.webhook_settings.format), ", ".join(FORMATS)))
-    found += [
-        (f"authentication.{key}", what, allowed)
-        for key, what, allowed in auth.problems(config.authentication)
-    ]
+    found += [(f"authentication.{key}", what, allowed) for key, what, allowed in auth.problems(config.authentication)]
     found += proxies.problems(config.delivery)
     found += tls.problems(config.delivery.tls)
     for name in config.delivery.headers:
