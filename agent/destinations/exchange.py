@@ -116,9 +116,16 @@ async def _collect(response: httpx.Response, chunks: list[bytes], max_bytes: int
     """Append the decoded body to ``chunks``; False when it is longer than ``max_bytes``."""
     size = 0
     plain = "content-encoding" not in response.headers
-    async for chunk in response.aiter_raw() if plain else response.aiter_bytes():
-        size += len(chunk)
-        chunks.append(chunk)
-        if size > max_bytes:
-            return False
-    return True
+    try:
+        async for chunk in response.aiter_raw() if plain else response.aiter_bytes():
+            if size > max_bytes:
+                continue
+            size += len(chunk)
+            chunks.append(chunk)
+            if size > max_bytes:
+                # Leaving the loop would leave the generators under it half run; without a connection they end.
+                await response.aclose()
+    except httpx.TransportError:
+        if size <= max_bytes:
+            raise
+    return size <= max_bytes
