@@ -19,8 +19,15 @@ if TYPE_CHECKING:
 CAUGHT = (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError, TlsError, SecretError)
 """What an attempt may meet outside this program; everything else is a mistake of ours."""
 
-# A peer that goes away during a handshake is restarting more often than misconfigured.
-_GONE = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
+# A peer that goes away during a handshake is restarting more often than misconfigured. "Want read" is how the
+# library waits; it stands behind whatever then ended the waiting.
+_NO_VERDICT = (
+    ssl.SSLEOFError,
+    ssl.SSLZeroReturnError,
+    ssl.SSLSyscallError,
+    ssl.SSLWantReadError,
+    ssl.SSLWantWriteError,
+)
 
 
 def failure(error: BaseException, *, origin: str) -> Failure:
@@ -40,7 +47,7 @@ def failure(error: BaseException, *, origin: str) -> Failure:
 def is_tls(error: BaseException) -> ssl.SSLError | None:
     """Return the TLS error behind ``error`` when the handshake, not the connection, is what failed."""
     for cause in _chain(error):
-        if isinstance(cause, ssl.SSLError) and not isinstance(cause, _GONE):
+        if isinstance(cause, ssl.SSLError) and not isinstance(cause, _NO_VERDICT):
             return cause
     return None
 

@@ -14,25 +14,36 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES = 256 * 1024
 _STAMP = r"\d{8}T\d{6}\.\d{3}"
+_STAMP_LENGTH = len("yyyymmddThhmmss.mmm")
 _TEMPORARY = ".gz.tmp"
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 def rotated_name(live: Path, now: datetime) -> Path:
-    """Return a free name ``<stem>-<UTC yyyymmddThhmmss.mmm><ext>`` beside ``live``."""
-    when = now.astimezone(UTC)
-    while True:
-        stamp = f"{when:%Y%m%dT%H%M%S}.{when.microsecond // 1000:03d}"
-        name = live.with_name(f"{live.stem}-{stamp}{live.suffix}")
-        if not name.exists() and not name.with_name(name.name + ".gz").exists():
-            return name
-        when += timedelta(milliseconds=1)
+    """Return a free name ``<stem>-<UTC yyyymmddThhmmss.mmm><ext>`` beside ``live``, after every other one.
+
+    Names tell the age, also when the clock has been set back: else ``prune`` would delete the newest file.
+    """
+    old = [when for path in backups(live) if (when := _when(live, path))]
+    when = max([now.astimezone(UTC), *(w + _MILLISECOND for w in old[-1:])])
+    stamp = f"{when:%Y%m%dT%H%M%S}.{when.microsecond // 1000:03d}"
+    return live.with_name(f"{live.stem}-{stamp}{live.suffix}")
+
+
+def _when(live: Path, rotated: Path) -> datetime | None:
+    """Return the time in a rotated file's name, None when it is no time."""
+    stamp = rotated.name[len(live.stem) + 1 :][:_STAMP_LENGTH]
+    try:
+        return datetime.strptime(stamp, "%Y%m%dT%H%M%S.%f").replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def backups(live: Path) -> list[Path]:
     """Return the rotated files of ``live``, oldest first; never a file whose name is not of our making."""
     ours = re.compile(rf"{re.escape(live.stem)}-{_STAMP}{re.escape(live.suffix)}(\.gz)?", re.ASCII)
     return sorted(
-        (p for p in live.parent.iterdir() if ours.fullmatch(p.name)),
+        (p for p in live.parent.iterdir() if ours.fullmatch(p.name) and _when(live, p)),
         key=lambda p: p.name.removesuffix(".gz"),
     )
 
