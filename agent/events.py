@@ -71,6 +71,8 @@ class Transaction:
     bodies: Sequence[bytes]
     slices: Sequence[Slice]
     size: int = field(default=-1)
+    types: str | Sequence[str] = "logs"
+    """The subsystem of all events, or of each."""
 
     def __post_init__(self) -> None:
         """Sum the sizes unless the caller knows them."""
@@ -100,7 +102,8 @@ class Transaction:
             if at > first:
                 offsets = [part.offsets[i - low] for i in wanted[first:at]]
                 slices.append(Slice(stream=part.stream, offsets=offsets, end=part.end))
-        return Transaction(bodies=[self.bodies[i] for i in wanted], slices=slices)
+        types = self.types if isinstance(self.types, str) else [self.types[i] for i in wanted]
+        return Transaction(bodies=[self.bodies[i] for i in wanted], slices=slices, types=types)
 
 
 def unique_id(stream: str, offset: int) -> str:

@@ -1,1 +1,43 @@
+"""The command ``audit-agent``: one file per subcommand; the only place that prints and exits.
 
+Exit codes: 0 done, 1 ran but something failed, 2 wrong usage or configuration.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+
+from agent import __version__
+from agent.errors import AgentError, ConfigError
+
+COMMANDS = ("run", "backfill", "check", "collector", "demo")
+"""Each is a module of this package with ``add(subparsers)`` and ``run(arguments) -> int``."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    top = argparse.ArgumentParser(prog="audit-agent", description="Ships local audit events and loses none.")
+    top.add_argument("--version", action="version", version=f"audit-agent {__version__}")
+    subparsers = top.add_subparsers(metavar="COMMAND", required=True)
+    for name in COMMANDS:
+        importlib.import_module(f"agent.cli.{name}").add(subparsers)
+    return top
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    parsed = parser().parse_args(arguments)
+    try:
+        return int(parsed.run(parsed))
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except AgentError as error:
+        print(f"audit-agent: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        # The reader of our output went away, as `head` does.
+        sys.stderr.close()
+        return 1

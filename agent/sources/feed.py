@@ -14,7 +14,7 @@ from agent.state.records import CursorRow
 from agent.streams.stream import END
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from agent.sources.blocks import Nothing
     from agent.sources.file import FileSource
@@ -64,6 +64,10 @@ class Feed:
         for stream in [s for s, (home, _stream) in self._home.items() if home is source]:
             del self._home[stream]
             self._unsettled.pop(stream, None)
+
+    def time_field(self, source: str) -> str | None:
+        """Return where the events of ``source`` carry their time, as configured."""
+        return self._sources[source].config.time_field
 
     def close(self) -> None:
         """Stop reading every source."""
@@ -195,6 +199,10 @@ class Feed:
             self._cursors[name] = row
             rows.append(row)
         return rows
+
+    def streams(self, names: Iterable[str]) -> list[Stream]:
+        """Return those of the named streams that are known."""
+        return [self._home[name][1] for name in names if name in self._home]
 
     def mark_settled(self, moved: Mapping[str, int]) -> None:
         """Take note of committed cursors."""

@@ -11,7 +11,7 @@ import os
 import sqlite3
 import time
 import uuid
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,6 +56,7 @@ class Store:
         try:
             db.execute("PRAGMA journal_mode=WAL")
             db.execute("PRAGMA synchronous=NORMAL")
+            db.execute("PRAGMA wal_autocheckpoint=0")  # a commit must not wait for the disk: see checkpoint()
             found = db.execute("PRAGMA user_version").fetchone()[0]
             if found == 0:
                 db.executescript(f"BEGIN IMMEDIATE; {TABLES} PRAGMA user_version={VERSION}; COMMIT;")
@@ -75,6 +76,14 @@ class Store:
     def close(self) -> None:
         """Close the database; everything committed stays."""
         self._db.close()
+
+    def checkpoint(self) -> None:
+        """Move the write-ahead log into the database. Fsyncs, so it is called on a thread, with a connection of its own."""
+        with closing(sqlite3.connect(self.path, timeout=BUSY_SECONDS)) as db:
+            try:
+                db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            except sqlite3.Error as error:
+                log.warning("state_checkpoint_failed", error=str(error))
 
     @contextmanager
     def _transaction(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
@@ -133,25 +142,8 @@ class Store:
 
     def put_streams(self, rows: Iterable[StreamRow], *, durable: bool) -> None:
         """Insert or update ``rows``; ``durable`` when one of them is new."""
-        now = time.time()
-        values = [
-            (
-                r.id,
-                r.source,
-                os.fsencode(r.family),
-                r.head,
-                r.head_bytes,
-                r.generation,
-                os.fsencode(r.path),
-                r.device,
-                r.inode,
-                r.size,
-                now,
-            )
-            for r in rows
-        ]
         with self._transaction(durable=durable) as db:
-            db.executemany("INSERT OR REPLACE INTO streams VALUES (?,?,?,?,?,?,?,?,?,?,?)", values)
+            db.executemany(_PUT_STREAM, map(_stream_values, rows))
 
     def copies(self, source: str) -> list[CopyRow]:
         """Return the files known to be copies of streams of ``source``."""
@@ -196,11 +188,14 @@ class Store:
         """Return the name of every lane that ever committed a cursor."""
         return [r[0] for r in self._db.execute("SELECT DISTINCT lane FROM cursors")]
 
-    def commit_cursors(self, moved: Mapping[str, Iterable[CursorRow]]) -> None:
-        """Move the cursors of several lanes together, or none of them."""
+    def commit_cursors(
+        self, moved: Mapping[str, Iterable[CursorRow]], streams: Iterable[StreamRow] = ()
+    ) -> None:
+        """Move the cursors of several lanes together with what is known of their streams, or none of them."""
         values = [(lane, c.stream, c.position, c.mark_at, c.mark) for lane, rows in moved.items() for c in rows]
         with self._transaction() as db:
             db.executemany("INSERT OR REPLACE INTO cursors VALUES (?,?,?,?,?)", values)
+            db.executemany(_PUT_STREAM, map(_stream_values, streams))
 
     def drop_cursors(self, lane: str) -> None:
         """Forget where ``lane`` stood, for a job that is finished or a destination that is gone."""
@@ -244,6 +239,25 @@ def locked(state_dir: Path, *, create: bool = True) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+_PUT_STREAM = "INSERT OR REPLACE INTO streams VALUES (?,?,?,?,?,?,?,?,?,?,?)"
+
+
+def _stream_values(row: StreamRow) -> tuple[object, ...]:
+    return (
+        row.id,
+        row.source,
+        os.fsencode(row.family),
+        row.head,
+        row.head_bytes,
+        row.generation,
+        os.fsencode(row.path),
+        row.device,
+        row.inode,
+        row.size,
+        time.time(),
+    )
 
 
 def _set_aside(path: Path) -> Path:

@@ -1,0 +1,269 @@
+"""A running agent: sources, one lane per destination, cursors, the admin endpoint; and how all of it starts and stops."""
+
+from __future__ import annotations
+
+import socket
+import time
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+import structlog
+
+import agent
+from agent.app.commit import Committer
+from agent.app.lanes import RunningLane
+from agent.app.options import Options
+from agent.filters import AgentIdentity
+from agent.sources.file import FileSource, own_family
+from agent.state.store import Store, locked
+from agent.stats import AgentStats, LaneStats, SourceStats
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from anyio.abc import TaskGroup
+
+    from agent.config.model import Config, DestinationConfig, FileSourceConfig
+
+log = structlog.get_logger(__name__)
+
+
+class Agent:
+    """Everything that runs for one configuration. ``run`` it once; ``reload`` while it runs."""
+
+    def __init__(self, config: Config, *, options: Options | None = None) -> None:
+        """Prepare; touches nothing."""
+        self.config = config
+        self.options = options or Options()
+        self.stop = anyio.Event()
+        """Set it to stop: what was read is sent within the grace."""
+        self.stats = AgentStats(agent_id=config.agent.id or "", version=agent.__version__, started_at=time.time())
+        self.lanes: dict[str, RunningLane] = {}
+        self.sources: dict[str, FileSource] = {}
+        self.started = anyio.Event()
+        self._scopes: dict[str, anyio.CancelScope] = {}
+        self._reloading = anyio.Lock()
+
+    async def run(self) -> None:
+        """Run until ``stop`` is set; a one-shot agent also ends when every lane has delivered what there was.
+
+        Raises ``StateError`` when the state directory cannot be used.
+        """
+        directory = Path(self.config.agent.state_dir)
+        async with AsyncExitStack() as stack:
+            stack.enter_context(locked(directory))
+            self._store = Store(directory / self.options.database)
+            stack.callback(self._store.close)
+            if self._store.set_aside:
+                self.stats.state_errors += 1
+            self.stats.agent_id = self.config.agent.id or self._store.agent_id()
+            self._committer = Committer(self._store, self.stats)
+            async with anyio.create_task_group() as outer:
+                self._outer = outer
+                async with anyio.create_task_group() as reading:
+                    self._reading = reading
+                    await self._start(outer)
+                    self.started.set()
+                    log.info("agent_started", agent_id=self.stats.agent_id, lanes=len(self.lanes))
+                    await self._wait()
+                    log.info("agent_stopping", grace_seconds=self.config.agent.shutdown_grace_seconds)
+                    await self._drain()
+                    reading.cancel_scope.cancel()
+                outer.cancel_scope.cancel()
+            self._committer.commit()
+        log.info("agent_stopped", **self.summary())
+
+    async def _start(self, outer: TaskGroup) -> None:
+        for source in self.config.sources:
+            self._add_source(source)
+        for destination in self.config.destinations:
+            self._add_lane(destination)
+        async with anyio.create_task_group() as scanning:
+            for running in self.sources.values():
+                scanning.start_soon(self._scan, running)
+        for lane in self.lanes.values():
+            lane.begin()
+        outer.start_soon(self._committer.run, self.sources)
+
+    async def _scan(self, source: FileSource) -> None:
+        """Start following ``source``; returns when everything was looked at once."""
+        scope = anyio.CancelScope()
+        self._scopes[source.name] = scope
+        await self._reading.start(self._follow, source, scope)
+
+    async def _follow(
+        self,
+        source: FileSource,
+        scope: anyio.CancelScope,
+        *,
+        task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
+    ) -> None:
+        with scope:
+            await source.run(self.stats, task_status=task_status)
+
+    async def _wait(self) -> None:
+        if not self.options.one_shot:
+            await self.stop.wait()
+            return
+        async with anyio.create_task_group() as group:
+            for lane in self.lanes.values():
+                group.start_soon(lane.finished.wait)
+            group.start_soon(self._cancel_on_stop, group)
+            group.start_soon(self._cancel_on_finish, group)
+
+    async def _cancel_on_stop(self, group: TaskGroup) -> None:
+        await self.stop.wait()
+        group.cancel_scope.cancel()
+
+    async def _cancel_on_finish(self, group: TaskGroup) -> None:
+        for lane in self.lanes.values():
+            await lane.finished.wait()
+        group.cancel_scope.cancel()
+
+    async def _drain(self) -> None:
+        self.stop.set()
+        async with anyio.create_task_group() as group:
+            for lane in self.lanes.values():
+                group.start_soon(lane.stop_within, self.config.agent.shutdown_grace_seconds)
+
+    # Sources and lanes
+
+    def _identity(self) -> AgentIdentity:
+        return AgentIdentity(id=self.stats.agent_id, type=self.config.agent.type, hostname=self._hostname())
+
+    def _hostname(self) -> str:
+        return self.config.agent.hostname or socket.gethostname()
+
+    def _add_source(self, config: FileSourceConfig) -> FileSource:
+        own = self.config.agent
+        members: dict[str, object] = {
+            "hostname": self._hostname(),
+            "source_id": self.stats.agent_id,
+            "source_org_id": own.org_id,
+            "source_type": own.source_type,
+        }
+        stats = self.stats.sources.setdefault(config.name, SourceStats(source=config.name))
+        source = FileSource(
+            config,
+            agent_id=self.stats.agent_id,
+            members=members,
+            store=self._store,
+            stats=stats,
+            never=self._own_files(),
+            one_shot=self.options.one_shot,
+            paths=self.options.paths,
+        )
+        self.sources[config.name] = source
+        return source
+
+    def _own_files(self) -> Iterable[str]:
+        """Return what no source may read: shipping what shipping wrote would never end."""
+        yield own_family(self.config.agent.state_dir)
+        for destination in self.config.destinations:
+            if destination.destination_type == "file":
+                from agent.destinations.location import parse_location
+
+                try:
+                    yield own_family(str(parse_location(destination.location).path))
+                except ValueError:
+                    continue
+
+    def _add_lane(self, config: DestinationConfig) -> None:
+        stats = self.stats.lanes.setdefault(
+            config.name, LaneStats(destination=config.name, destination_id=config.id or config.name)
+        )
+        if not config.enabled or not self.options.delivers_to(config.name):
+            stats.state = "disabled"
+            return
+        lane = RunningLane(
+            config,
+            identity=self._identity(),
+            store=self._store,
+            state_dir=Path(self.config.agent.state_dir),
+            stats=stats,
+            options=self.options,
+        )
+        for source in self.sources.values():
+            lane.feed.attach(source)
+        self.lanes[config.name] = lane
+        self._committer.add(lane.feed, lane.acks)
+        self._outer.start_soon(lane.run)
+
+    async def reload(self, config: Config) -> None:
+        """Apply a new configuration: what is unchanged goes on, changed lanes and sources start anew at their cursors."""
+        async with self._reloading:
+            old = self.config
+            rebuilt = (old.agent.hostname, old.agent.org_id, old.agent.type, old.agent.source_type) != (
+                config.agent.hostname,
+                config.agent.org_id,
+                config.agent.type,
+                config.agent.source_type,
+            )
+            self.config = config
+            await self._reload_sources(old, config, everything=rebuilt)
+            await self._reload_lanes(old.destinations, config.destinations, everything=rebuilt)
+            self.stats.config_reloads["applied"] += 1
+            log.info("config_reloaded", sources=len(self.sources), lanes=len(self.lanes))
+
+    async def _reload_sources(self, old: Config, new: Config, *, everything: bool) -> None:
+        before = {s.name: s for s in old.sources}
+        after = {s.name: s for s in new.sources}
+        for name, config in before.items():
+            if everything or after.get(name) != config:
+                source = self.sources.pop(name)
+                for lane in self.lanes.values():
+                    lane.feed.detach(source)
+                self._scopes.pop(name).cancel()
+        for name, config in after.items():
+            if everything or before.get(name) != config:
+                source = self._add_source(config)
+                for lane in self.lanes.values():
+                    lane.feed.attach(source)
+                await self._scan(source)
+                for lane in self.lanes.values():
+                    lane.begin()
+
+    async def _reload_lanes(
+        self, old: Sequence[DestinationConfig], new: Sequence[DestinationConfig], *, everything: bool
+    ) -> None:
+        before = {d.name: d for d in old}
+        after = {d.name: d for d in new}
+        grace = self.config.agent.shutdown_grace_seconds
+        async with anyio.create_task_group() as group:
+            for name, config in before.items():
+                if everything or after.get(name) != config:
+                    group.start_soon(self._remove_lane, name, grace)
+        for name, config in after.items():
+            if everything or before.get(name) != config:
+                self._add_lane(config)
+                if name in self.lanes:
+                    self.lanes[name].begin()
+        for name in before.keys() - after.keys():
+            self.stats.lanes.pop(name, None)
+
+    async def _remove_lane(self, name: str, grace_seconds: float) -> None:
+        if lane := self.lanes.pop(name, None):
+            await lane.stop_within(grace_seconds)
+            self._committer.remove(name)
+            lane.feed.close()
+
+    # What there is to say
+
+    def refresh(self) -> None:
+        """Bring the lag figures of every lane up to date."""
+        for lane in self.lanes.values():
+            lane.stats.behind_bytes, lane.stats.oldest_undelivered_at = lane.feed.behind()
+
+    def summary(self) -> dict[str, int]:
+        """Return what was accepted, filtered, rejected and left, over all lanes."""
+        self.refresh()
+        lanes = self.stats.lanes.values()
+        return {
+            "accepted": sum(s.accepted for s in lanes),
+            "filtered": sum(s.filtered for s in lanes),
+            "rejected": sum(s.rejected.total() for s in lanes),
+            "behind_bytes": sum(s.behind_bytes for s in lanes),
+            "lost_bytes": sum(s.lost_bytes for s in self.stats.sources.values()),
+        }

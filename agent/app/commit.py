@@ -1,0 +1,110 @@
+"""Cursor commits: what lanes have settled goes to state.db together, a few times a second and at the end."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from typing import TYPE_CHECKING, Protocol
+
+import anyio
+import anyio.to_thread
+import structlog
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from agent.sources.feed import Feed
+    from agent.sources.file import FileSource
+    from agent.state.store import Store
+    from agent.stats import AgentStats
+
+log = structlog.get_logger(__name__)
+
+COMMIT_SECONDS = 0.2
+CHECKPOINT_SECONDS = 30.0
+
+
+class Settled(Protocol):
+    """Where a lane says how far its streams are settled."""
+
+    def take_dirty(self) -> Mapping[str, int]:
+        """Return stream → settled prefix for what moved since the last call."""
+        ...
+
+
+class Committer:
+    """Moves the cursors of all lanes. While state.db cannot be written, nothing is forgotten and the agent is unready."""
+
+    def __init__(self, store: Store, stats: AgentStats) -> None:
+        """Commit to ``store``; troubles are counted in ``stats``."""
+        self._store = store
+        self._stats = stats
+        self._lanes: dict[str, tuple[Feed, Settled]] = {}
+        self._pending: dict[str, dict[str, int]] = {}
+        self._checkpoint_at = time.monotonic() + CHECKPOINT_SECONDS
+
+    def add(self, feed: Feed, settled: Settled) -> None:
+        """Commit a lane's cursors from now on."""
+        self._lanes[feed.lane] = (feed, settled)
+
+    def remove(self, lane: str) -> None:
+        """Commit what a lane has settled a last time, then forget it."""
+        self.commit()
+        self._lanes.pop(lane, None)
+        self._pending.pop(lane, None)
+
+    async def run(self, sources: Iterable[FileSource]) -> None:
+        """Commit every 200 ms until cancelled, and once more then."""
+        try:
+            while True:
+                await anyio.sleep(COMMIT_SECONDS)
+                self.commit()
+                self._release(sources)
+                await self._checkpoint()
+        finally:
+            self.commit()
+
+    def commit(self) -> bool:
+        """Move all cursors to the settled prefixes; tell whether the state is safe on disk."""
+        for name, (_feed, settled) in self._lanes.items():
+            if moved := settled.take_dirty():
+                self._pending.setdefault(name, {}).update(moved)
+        if not self._pending:
+            return True
+        rows = {name: self._lanes[name][0].rows(moved) for name, moved in self._pending.items()}
+        streams = {
+            stream.id: stream.row()
+            for name, moved in self._pending.items()
+            for stream in self._lanes[name][0].streams(moved)
+        }
+        try:
+            self._store.commit_cursors(rows, streams.values())
+        except sqlite3.Error as error:
+            self._trouble(error)
+            return False
+        for name, moved in self._pending.items():
+            self._lanes[name][0].mark_settled(moved)
+        self._pending.clear()
+        if self._stats.state_error:
+            log.info("state_write_recovered")
+            self._stats.state_error = None
+        return True
+
+    def _trouble(self, error: sqlite3.Error) -> None:
+        if not self._stats.state_error:
+            log.error("state_write_failed", error=str(error), then="cursors stand still; events may be sent again")
+        self._stats.state_errors += 1
+        self._stats.state_error = f"state.db: {error}"
+
+    def _release(self, sources: Iterable[FileSource]) -> None:
+        """Close files that left their path once every lane is past them."""
+        now = time.time()
+        for source in sources:
+            for stream in source.catalog.unplaced(now):
+                if all(feed.is_past(stream) for feed, _settled in self._lanes.values()):
+                    source.settled_everywhere(stream)
+
+    async def _checkpoint(self) -> None:
+        if time.monotonic() >= self._checkpoint_at:
+            self._checkpoint_at = time.monotonic() + CHECKPOINT_SECONDS
+            await anyio.to_thread.run_sync(self._store.checkpoint)

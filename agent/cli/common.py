@@ -1,0 +1,60 @@
+"""What several commands share: options, times, logging."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from agent.config.model import Config
+
+DEFAULT_CONFIG = "/etc/audit-agent/config.yaml"
+_AGO = re.compile(r"(?:now)?-(\d+)\s*(s|m|h|d|w)|(\d+)\s*(s|m|h|d|w)\s+ago", re.IGNORECASE)
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def add_config(parser: argparse.ArgumentParser) -> None:
+    """Add ``-c FILE``."""
+    parser.add_argument("-c", "--config", metavar="FILE", default=DEFAULT_CONFIG, help="default: %(default)s")
+
+
+def add_logging(parser: argparse.ArgumentParser) -> None:
+    """Add ``--log-level`` and ``--log-format``, which win over the configuration."""
+    parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"))
+    parser.add_argument("--log-format", choices=("auto", "json", "console"))
+
+
+def configure_logging(arguments: argparse.Namespace, config: Config | None, *, level: str = "info") -> None:
+    """Set up logging from the command line, else the configuration, else ``level``."""
+    from agent.observe import log
+
+    own = config.agent if config else None
+    log.configure(
+        level=arguments.log_level or (own.log_level if own else level),
+        format=arguments.log_format or (own.log_format if own else "auto"),
+    )
+
+
+def moment(text: str) -> datetime:
+    """Parse RFC 3339, a date, ``now-2h`` or ``3d ago``; without a zone it is UTC. For argparse."""
+    if found := _AGO.fullmatch(text.strip()):
+        number, unit = found.group(1) or found.group(3), found.group(2) or found.group(4)
+        return datetime.now(UTC) - timedelta(**{_UNITS[unit.lower()]: int(number)})
+    try:
+        parsed = datetime.now(UTC) if text.strip().lower() == "now" else datetime.fromisoformat(text)
+    except ValueError:
+        message = f"{text!r} is no time; allowed: 2026-05-04, 2026-05-04T12:00:00Z, now-2h, '3d ago'"
+        raise argparse.ArgumentTypeError(message) from None
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+def seconds(text: str) -> float:
+    """Parse a duration with a unit, as in the configuration. For argparse."""
+    from agent.config.units import parse_seconds
+
+    try:
+        return parse_seconds(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

@@ -1,0 +1,126 @@
+"""``audit-agent run``: the daemon; with ``--once`` it ships what is there now and ends."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+from agent.cli.common import add_config, add_logging, configure_logging, seconds
+
+if TYPE_CHECKING:
+    from agent.app.agent import Agent
+
+
+def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:  # argparse names no public type
+    """Add the command."""
+    parser = subparsers.add_parser("run", help="ship events until stopped", description=__doc__)
+    add_config(parser)
+    add_logging(parser)
+    parser.add_argument("--once", action="store_true", help="ship what is there now, then exit: 0, or 1 if any is left")
+    parser.add_argument(
+        "--patience",
+        type=seconds,
+        default=60.0,
+        metavar="DURATION",
+        help="with --once: give a destination up that delivers nothing for this long (default: 60s)",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the agent; returns the exit code."""
+    import anyio
+
+    from agent.app.agent import Agent
+    from agent.app.options import Options
+    from agent.validate import load_for_run
+
+    config = load_for_run(arguments.config)
+    configure_logging(arguments, config)
+    options = Options(one_shot=arguments.once, patience_seconds=arguments.patience)
+    running = None
+
+    async def main() -> None:
+        nonlocal running
+        running = Agent(config, options=options)
+        async with anyio.create_task_group() as group:
+            await group.start(_signals, running, arguments.config)
+            if not arguments.once:
+                from agent.app.admin import administer
+
+                group.start_soon(administer, running)
+            await running.run()
+            group.cancel_scope.cancel()
+
+    _run(main)
+    return outcome(running) if arguments.once and running else 0
+
+
+def _run(main: Any) -> None:  # noqa: ANN401 # a coroutine function
+    """Run on asyncio; an error of one task surfaces as itself, not as a group of one."""
+    import anyio
+
+    try:
+        anyio.run(main)
+    except BaseExceptionGroup as group:
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+            error = error.exceptions[0]
+        raise error from None
+
+
+async def _signals(running: Agent, path: str, *, task_status: Any) -> None:  # noqa: ANN401 # anyio's TaskStatus
+    """SIGTERM and SIGINT stop, SIGHUP reloads; a second stop signal ends the grace."""
+    import anyio
+
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as received:
+        task_status.started()
+        async for number in received:
+            if number == signal.SIGHUP:
+                await _reload(running, path)
+            elif running.stop.is_set():
+                signal.signal(number, signal.SIG_DFL)
+                signal.raise_signal(number)
+            else:
+                running.stop.set()
+
+
+async def _reload(running: Agent, path: str) -> None:
+    import structlog
+
+    from agent.errors import ConfigError
+    from agent.validate import load_for_run
+
+    log = structlog.get_logger(__name__)
+    if not running.started.is_set():
+        return
+    try:
+        config = load_for_run(path)
+    except ConfigError as error:
+        running.stats.config_reloads["refused"] += 1
+        log.error("config_refused", problems=[str(p) for p in error.problems], then="the old one goes on")
+        return
+    await running.reload(config)
+
+
+def outcome(running: Agent) -> int:
+    """Say on standard error what a one-shot run left undone; return the exit code."""
+    left = running.summary()
+    troubled = {name: lane.stats.last_error for name, lane in running.lanes.items() if lane.stats.behind_bytes}
+    for name, error in troubled.items():
+        behind = running.lanes[name].stats.behind_bytes
+        print(f"audit-agent: {name}: {behind} bytes undelivered: {error or 'stopped'}", file=sys.stderr)
+    for name, source in running.sources.items():
+        for error in source.catalog.errors.values():
+            print(f"audit-agent: {name}: not read: {error}", file=sys.stderr)
+    for name, stats in running.stats.lanes.items():
+        if stats.rejected.total():
+            print(f"audit-agent: {name}: {stats.rejected.total()} events refused, kept in rejects", file=sys.stderr)
+    unread = any(source.catalog.errors or source.catalog.unfinished for source in running.sources.values())
+    dead = any(lane.lane is None for lane in running.lanes.values())
+    failed = (
+        left["behind_bytes"] or left["rejected"] or left["lost_bytes"] or unread or dead or running.stats.state_error
+    )
+    return 1 if failed else 0

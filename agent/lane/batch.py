@@ -1,0 +1,154 @@
+"""Blocks → transactions: by count, by bytes and by pace.
+
+When the lane is idle, what there is goes at once; when it is busy, events are gathered until the transaction is full
+or ``min_interval`` has passed since the last one left. No linger has to be tuned.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+import anyio
+
+from agent.events import Slice, Transaction
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Sequence
+
+    from agent.events import Block
+    from agent.lane.acks import Acks
+    from agent.lane.queue import Queue
+
+
+class Batcher:
+    """Assembles transactions, one at a time, in the order of the queue."""
+
+    def __init__(
+        self, queue: Queue, acks: Acks, *, max_events: int | None, max_bytes: int, min_interval_seconds: float
+    ) -> None:
+        """Take blocks from ``queue``; every slice is opened in ``acks`` before it leaves."""
+        self._queue = queue
+        self._acks = acks
+        self._max_events = max_events or 1 << 62
+        self._max_bytes = max_bytes
+        self._min_interval = min_interval_seconds
+        self._last_sent = float("-inf")
+        self._turn = anyio.Lock()
+        self._block: Block | None = None
+        self._at = 0
+        self._ends: Sequence[int] = ()
+        """Bytes up to and including each event of the block in hand."""
+
+    async def next(self) -> Transaction | None:
+        """Return the next transaction, waiting for events; None when there will be none."""
+        async with self._turn:
+            parts = _Parts()
+            while True:
+                self._fill(parts)
+                if parts.count and self._full(parts):
+                    break
+                if not parts.count:
+                    if not await self._queue.wait():
+                        return None
+                    continue
+                remaining = self._last_sent + self._min_interval - anyio.current_time()
+                if remaining <= 0 or self._queue.closed:
+                    break
+                with anyio.move_on_after(remaining) as waited:
+                    await self._queue.wait()
+                if waited.cancelled_caught:
+                    break
+            self._last_sent = anyio.current_time()
+            for step in parts.order:
+                if isinstance(step, Slice):
+                    self._acks.open(step)
+                else:
+                    self._acks.advance(step.stream, step.end)
+            return Transaction(bodies=parts.bodies, slices=parts.slices, size=parts.size, types=parts.types())
+
+    def _full(self, parts: _Parts) -> bool:
+        # An event waits that did not fit.
+        return self._block is not None or parts.count >= self._max_events or parts.size >= self._max_bytes
+
+    def _fill(self, parts: _Parts) -> None:
+        """Add to ``parts`` what is there and fits."""
+        while parts.count < self._max_events and (not parts.count or parts.size < self._max_bytes):
+            if self._block is None and not self._take(parts):
+                return
+            block = self._block
+            if block is None:
+                continue
+            start = self._at
+            spent = self._ends[start - 1] if start else 0
+            stop = bisect_right(self._ends, spent + self._max_bytes - parts.size, start)
+            if stop == start and not parts.count:
+                stop = start + 1  # larger than a transaction may be: it travels alone
+            stop = min(stop, start + self._max_events - parts.count)
+            if stop == start:
+                return
+            last = stop == len(block.bodies)
+            parts.add(block, start, stop, block.end if last else block.offsets[stop], self._ends[stop - 1] - spent)
+            self._at = stop
+            if last:
+                self._block = None
+
+    def _take(self, parts: _Parts) -> bool:
+        """Take the next block in hand; one without events only moves its stream on."""
+        block = self._queue.take()
+        if block is None:
+            return False
+        if block.bodies:
+            self._block, self._at = block, 0
+            self._ends = list(accumulate(map(len, block.bodies)))
+        elif parts.count:
+            parts.order.append(block)
+        else:
+            self._acks.advance(block.stream, block.end)
+        return True
+
+
+class _Parts:
+    """A transaction in the making."""
+
+    __slots__ = ("_types", "bodies", "count", "order", "size", "slices")
+
+    def __init__(self) -> None:
+        self.bodies: list[bytes] = []
+        self.slices: list[Slice] = []
+        self.order: list[Slice | Block] = []
+        """Slices, and blocks without events between them, as they stand in their streams."""
+        self.count = 0
+        self.size = 0
+        self._types: list[tuple[str | Sequence[str], int]] = []
+
+    def add(self, block: Block, start: int, stop: int, end: int, size: int) -> None:
+        self.bodies += block.bodies[start:stop]
+        piece = Slice(stream=block.stream, offsets=block.offsets[start:stop], end=end)
+        self.slices.append(piece)
+        self.order.append(piece)
+        self.count += stop - start
+        self.size += size
+        kinds = block.log_types
+        self._types.append((kinds if isinstance(kinds, str) else kinds[start:stop], stop - start))
+
+    def types(self) -> str | Sequence[str]:
+        """Return the subsystem of all events, or of each."""
+        kinds = {kind for kind, _count in self._types if isinstance(kind, str)}
+        if len(kinds) == 1 and all(isinstance(kind, str) for kind, _count in self._types):
+            return kinds.pop()
+        flat: list[str] = []
+        for kind, count in self._types:
+            flat += [kind] * count if isinstance(kind, str) else kind
+        return flat
+
+
+def count_types(types: str | Sequence[str], counter: Counter[str], number: int, *, sign: int = 1) -> None:
+    """Add ``number`` events of ``types`` to ``counter``."""
+    if isinstance(types, str):
+        counter[types] += sign * number
+    else:
+        for kind in types:
+            counter[kind] += sign

@@ -1,0 +1,209 @@
+"""The delivery policy, in one place: attempts → settled events, and the three kinds of failure between them.
+
+not now           tried again for ever, after a back-off or the destination's own hint
+this destination  the lane pauses and probes slowly; nothing is dropped
+this event        written to rejects with the reason, then settled
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import anyio
+import structlog
+
+from agent.destinations.base import Answer, Failure, Kind, Refusal, all_pending
+from agent.lane.batch import count_types
+from agent.lane.retry import Backoff, Gate
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from agent.config.model import Retry
+    from agent.destinations.base import Destination
+    from agent.events import Transaction
+    from agent.lane.acks import Acks
+    from agent.lane.queue import Queue
+    from agent.lane.rejects import Rejects
+    from agent.stats import LaneStats
+
+log = structlog.get_logger(__name__)
+
+
+class Delivery:
+    """Delivers transactions of one lane, several at a time if there are several senders."""
+
+    def __init__(
+        self,
+        *,
+        destination: Destination,
+        retry: Retry,
+        acks: Acks,
+        queue: Queue,
+        rejects: Rejects,
+        stats: LaneStats,
+        stop: anyio.Event,
+    ) -> None:
+        """Send to ``destination``. Once ``stop`` is set no wait is sat out any more."""
+        self._destination = destination
+        self._backoff = Backoff(retry)
+        self._gate = Gate()
+        self._acks = acks
+        self._queue = queue
+        self._rejects = rejects
+        self._stats = stats
+        self._stop = stop
+        self._trouble: str | None = None
+
+    async def deliver(self, transaction: Transaction) -> bool:
+        """Send ``transaction`` until all of it is settled; False when stopped before, its rest unsettled."""
+        pending: Sequence[int] = range(len(transaction))
+        groups: list[Sequence[int]] = [pending]
+        while groups:
+            if not await self._gate.passed(self._stop):
+                return False
+            group = groups.pop(0)
+            part = transaction if len(group) == len(transaction) else transaction.pick(group)
+            answer = self._without_smaller(part, await self._attempt(part))
+            while answer.rejected and not await self._keep(part, answer):
+                if not await self._gate.passed(self._stop):
+                    return False
+            left = [group[i] for i in answer.pending]
+            if not left and len(group) == len(pending):
+                pending = ()
+            elif len(left) < len(group):
+                gone = set(group).difference(left)
+                pending = [i for i in pending if i not in gone]
+            if len(left) < len(group):
+                self._settle(transaction, part, answer, pending)
+            if answer.failure:
+                groups[:0] = self._again(answer.failure, left)
+        self._queue.release(transaction.size)
+        self._stats.queue_bytes = self._queue.used
+        return True
+
+    async def _attempt(self, part: Transaction) -> Answer:
+        self._stats.state = "sending"
+        try:
+            answer = await self._destination.attempt(part)
+        except Exception as error:
+            # A mistake in a destination must cost neither the agent nor an event.
+            log.exception("attempt_failed", destination=self._stats.destination, events=len(part))
+            failure = Failure(kind=Kind.NOT_NOW, reason=f"internal error: {type(error).__name__}: {error}")
+            answer = all_pending(part, failure)
+        self._stats.requests[_result(answer, len(part))] += 1
+        self._stats.anomalies += answer.anomalies
+        log.debug(
+            "transaction_attempted",
+            destination=self._stats.destination,
+            events=len(part),
+            bytes=part.size,
+            rejected=len(answer.rejected),
+            pending=len(answer.pending),
+        )
+        return answer
+
+    @staticmethod
+    def _without_smaller(part: Transaction, answer: Answer) -> Answer:
+        """Turn "too large" and "one of these is bad" about a single event into its refusal."""
+        failure = answer.failure
+        if failure is None or failure.kind not in (Kind.TOO_LARGE, Kind.POISON) or len(part) > 1:
+            return answer
+        refusal = Refusal(
+            counter="drop_rejected", reason=failure.reason, status=failure.status, excerpt=failure.excerpt
+        )
+        return Answer(rejected={0: refusal}, anomalies=answer.anomalies)
+
+    async def _keep(self, part: Transaction, answer: Answer) -> bool:
+        """Write refused events to rejects; False when that failed, so that nothing may be settled."""
+        try:
+            await self._rejects.put(part, answer.rejected)
+        except OSError as error:
+            self._fail(Failure(kind=Kind.NOT_NOW, reason=f"rejects cannot be written: {error.strerror or error}"))
+            self._stats.rejects_error = f"{self._rejects.folder}: {error.strerror or error}"
+            return False
+        self._stats.rejects_error = None
+        for refusal in answer.rejected.values():
+            self._stats.rejected[refusal.counter] += 1
+        first = next(iter(answer.rejected.values()))
+        log.error(
+            "events_rejected",
+            destination=self._stats.destination,
+            events=len(answer.rejected),
+            status=first.status,
+            reason=first.reason,
+        )
+        return True
+
+    def _settle(self, whole: Transaction, part: Transaction, answer: Answer, pending: Sequence[int]) -> None:
+        stats, now = self._stats, time.time()
+        accepted = len(part) - len(answer.rejected) - len(answer.pending)
+        if accepted:
+            stats.accepted += accepted
+            if accepted == len(part):
+                stats.accepted_bytes += part.size
+                count_types(part.types, stats.accepted_by_type, accepted)
+            else:
+                left = answer.rejected.keys() | set(answer.pending)
+                taken = part.pick([i for i in range(len(part)) if i not in left])
+                stats.accepted_bytes += taken.size
+                count_types(taken.types, stats.accepted_by_type, accepted)
+            stats.last_accepted_at = now
+        stats.last_progress_at = now
+        at = 0
+        waiting = iter([*pending, len(whole)])
+        first = next(waiting)
+        for piece in whole.slices:
+            after = at + len(piece.offsets)
+            while first < at:
+                first = next(waiting)
+            if first < after:
+                self._acks.settle(piece, piece.offsets[first - at])
+            else:
+                self._acks.settle(piece, None)
+            at = after
+        if not answer.failure:
+            self._recovered()
+
+    def _again(self, failure: Failure, left: list[int]) -> list[list[int]]:
+        """Return the groups to send again, in order; waits of the whole destination are set at the gate."""
+        if failure.kind in (Kind.TOO_LARGE, Kind.POISON):
+            middle = (len(left) + 1) // 2
+            return [left[:middle], left[middle:]]
+        self._fail(failure)
+        return [left]
+
+    def _fail(self, failure: Failure) -> None:
+        seconds = self._backoff.seconds(failure)
+        self._gate.hold(seconds)
+        now = time.time()
+        stats = self._stats
+        stats.state = "degraded" if failure.kind is Kind.DESTINATION else "backing_off"
+        stats.last_error, stats.last_error_at = failure.reason, now
+        stats.retry_at = now + self._gate.remaining_seconds
+        if self._trouble != failure.reason:
+            # The same trouble is logged once, not at every attempt.
+            self._trouble = failure.reason
+            log.warning(
+                "destination_pauses",
+                destination=stats.destination,
+                kind=str(failure.kind),
+                reason=failure.reason,
+                status=failure.status,
+                retry_in_seconds=round(seconds, 3),
+            )
+
+    def _recovered(self) -> None:
+        self._backoff.reset()
+        self._stats.state = "idle"
+        self._stats.retry_at = None
+        if self._trouble is not None:
+            log.info("destination_recovered", destination=self._stats.destination, was=self._trouble)
+            self._trouble = None
+
+
+def _result(answer: Answer, events: int) -> str:
+    if answer.failure:
+        return "partial" if len(answer.pending) < events else str(answer.failure.kind)
+    return "rejected" if answer.rejected else "accepted"

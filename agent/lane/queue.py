@@ -1,0 +1,62 @@
+"""The bounded queue of a lane: blocks, counted in bytes until their events are settled."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+import anyio
+
+if TYPE_CHECKING:
+    from agent.events import Block
+
+
+class Queue:
+    """Blocks between the reader and the batcher. The bound covers what is in flight, not only what waits."""
+
+    def __init__(self, max_bytes: int) -> None:
+        """Hold at most ``max_bytes``; a single larger block is admitted when nothing else is held."""
+        self.max_bytes = max_bytes
+        self.used = 0
+        self._blocks: deque[Block] = deque()
+        self._closed = False
+        self._filled = anyio.Event()
+        self._freed = anyio.Event()
+
+    async def put(self, block: Block) -> None:
+        """Append ``block``, waiting until there is room. Cancelled while waiting, it has done nothing."""
+        while self.used and self.used + block.size > self.max_bytes:
+            self._freed = anyio.Event()
+            await self._freed.wait()
+        # No await from here on: a block is either counted and queued, or neither.
+        self.used += block.size
+        self._blocks.append(block)
+        self._filled.set()
+
+    def take(self) -> Block | None:
+        """Return the next block if one waits. Its bytes stay counted until they are released."""
+        return self._blocks.popleft() if self._blocks else None
+
+    async def wait(self) -> bool:
+        """Wait until a block may be taken; False when none will ever come."""
+        while not self._blocks:
+            if self._closed:
+                return False
+            self._filled = anyio.Event()
+            await self._filled.wait()
+        return True
+
+    def release(self, size: int) -> None:
+        """Give back the bytes of settled events."""
+        self.used -= size
+        self._freed.set()
+
+    def close(self) -> None:
+        """Let nothing more in; what waits may still be taken."""
+        self._closed = True
+        self._filled.set()
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more will come in."""
+        return self._closed

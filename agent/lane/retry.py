@@ -1,0 +1,66 @@
+"""When to try again: back-off arithmetic, and the gate that all requests of a destination wait at (WIRE 4.4, 4.5)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+from tenacity import RetryCallState, Retrying, wait_random_exponential
+
+from agent.destinations.base import Failure, Kind
+
+if TYPE_CHECKING:
+    from agent.config.model import Retry
+
+
+class Backoff:
+    """How long to wait after a failure: the destination's hint, else exponential with full jitter."""
+
+    def __init__(self, retry: Retry) -> None:
+        """Start without any failure."""
+        self._retry = retry
+        self._wait = wait_random_exponential(multiplier=retry.base, max=retry.cap)
+        self._failures = 0
+
+    def reset(self) -> None:
+        """Forget past failures: something was delivered."""
+        self._failures = 0
+
+    def seconds(self, failure: Failure) -> float:
+        """Return how long to leave the destination alone after ``failure``."""
+        self._failures += 1
+        if failure.retry_after_seconds is not None:
+            return min(max(failure.retry_after_seconds, 0.0), self._retry.max_retry_after)
+        state = RetryCallState(Retrying(), None, (), {})
+        state.attempt_number = min(self._failures, 64)
+        jittered = float(self._wait(state))
+        if failure.kind is Kind.DESTINATION:
+            # Someone has to mend it: probing faster only fills the other side's logs.
+            return max(jittered, min(self._retry.probe, self._retry.cap))
+        return jittered
+
+
+class Gate:
+    """Closed until a moment; every sender of the destination waits here before an attempt."""
+
+    def __init__(self) -> None:
+        """Start open."""
+        self._open_at = float("-inf")
+
+    def hold(self, seconds: float) -> None:
+        """Close for ``seconds`` from now; never opens earlier than already promised."""
+        self._open_at = max(self._open_at, anyio.current_time() + seconds)
+
+    @property
+    def remaining_seconds(self) -> float:
+        """How long the gate stays closed."""
+        return max(0.0, self._open_at - anyio.current_time())
+
+    async def passed(self, stop: anyio.Event) -> bool:
+        """Wait until the gate is open; False when ``stop`` was set while it was closed, so nothing may be sent."""
+        while (remaining := self.remaining_seconds) > 0:
+            if stop.is_set():
+                return False
+            with anyio.move_on_after(remaining):
+                await stop.wait()
+        return True
