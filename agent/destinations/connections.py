@@ -10,6 +10,7 @@ import httpx
 from anyio import to_thread
 
 from agent.destinations import tls
+from agent.destinations.http1 import Http1
 from agent.destinations.proxies import proxy_for
 
 if TYPE_CHECKING:
@@ -67,11 +68,15 @@ class Connections:
             await self._given.aclose()
 
     async def _make(self, scheme: str, proxy: str | None, own: bool) -> httpx.AsyncBaseTransport:
-        """Return a new transport. With plain http the context is not used, verifies, and trusts nobody."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        """Return a new transport; through a proxy httpx's own, which knows about tunnels."""
+        context = None
         if scheme == "https":
             context = await to_thread.run_sync(_context, self._delivery, own)
-        return httpx.AsyncHTTPTransport(verify=context, trust_env=False, limits=LIMITS, proxy=proxy)
+        if proxy is None:
+            return Http1(context=context, connect_timeout=self._delivery.connect_timeout)
+        # With plain http the context is not used, verifies, and trusts nobody.
+        verify = context or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        return httpx.AsyncHTTPTransport(verify=verify, trust_env=False, limits=LIMITS, proxy=proxy)
 
 
 def _context(delivery: Delivery, own: bool) -> ssl.SSLContext:
