@@ -45,7 +45,10 @@ class EventFilter:
 
     def __init__(self, config: DestinationConfig, identity: AgentIdentity) -> None:
         """Compile; ``problems`` names what is misconfigured."""
-        self.problems = tuple(_problems(config))
+        self.problems = tuple(
+            f"{key}: found {found}; allowed: {allowed}; nothing passes it"
+            for key, found, allowed in misconfigured(config)
+        )
         self._level = config.event_level_filter
         self._filters = config.filters
         self._identity = identity
@@ -109,14 +112,14 @@ _MATCHERS: dict[str, Callable[[AgentIdentity, str, str], bool]] = {
 FILTER_TYPES = ("phase", *_MATCHERS)
 
 
-def _problems(config: DestinationConfig) -> list[str]:
+def misconfigured(config: DestinationConfig) -> list[tuple[str, str, str]]:
+    """Return (key, what was found, what is allowed) for each filter or level that blocks everything by mistake."""
     found = [
-        f"filters[{i}].filter_type: found {each.filter_type!r}; allowed: {', '.join(FILTER_TYPES)}; nothing passes it"
+        (f"filters[{i}].filter_type", repr(each.filter_type), ", ".join(FILTER_TYPES))
         for i, each in enumerate(config.filters)
         if each.filter_type not in FILTER_TYPES
     ]
     level = config.event_level_filter
     if level is not None and level != "custom" and level not in LEVELS:
-        allowed = ", ".join([*LEVELS, "custom"])
-        found.append(f"event_level_filter: found {level!r}; allowed: {allowed}; nothing passes it")
+        found.append(("event_level_filter", repr(level), ", ".join([*LEVELS, "custom"])))
     return found

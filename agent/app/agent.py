@@ -1,4 +1,4 @@
-"""A running agent: sources, one lane per destination, cursors, the admin endpoint; and how all of it starts and stops."""
+"""A running agent: sources, one lane per destination, cursors; and how all of it starts, reloads and stops."""
 
 from __future__ import annotations
 
@@ -163,10 +163,10 @@ class Agent:
         yield own_family(self.config.agent.state_dir)
         for destination in self.config.destinations:
             if destination.destination_type == "file":
-                from agent.destinations.location import parse_location
+                from agent.destinations.location import parse
 
                 try:
-                    yield own_family(str(parse_location(destination.location).path))
+                    yield own_family(str(parse(destination.location).path))
                 except ValueError:
                     continue
 
@@ -192,7 +192,7 @@ class Agent:
         self._outer.start_soon(lane.run)
 
     async def reload(self, config: Config) -> None:
-        """Apply a new configuration: what is unchanged goes on, changed lanes and sources start anew at their cursors."""
+        """Apply a new configuration: what is unchanged goes on, what changed starts anew at its cursors."""
         async with self._reloading:
             old = self.config
             rebuilt = (old.agent.hostname, old.agent.org_id, old.agent.type, old.agent.source_type) != (

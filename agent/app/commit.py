@@ -33,7 +33,7 @@ class Settled(Protocol):
 
 
 class Committer:
-    """Moves the cursors of all lanes. While state.db cannot be written, nothing is forgotten and the agent is unready."""
+    """Moves the cursors of all lanes. While state.db cannot be written nothing is forgotten, and readiness says so."""
 
     def __init__(self, store: Store, stats: AgentStats) -> None:
         """Commit to ``store``; troubles are counted in ``stats``."""
@@ -53,13 +53,13 @@ class Committer:
         self._lanes.pop(lane, None)
         self._pending.pop(lane, None)
 
-    async def run(self, sources: Iterable[FileSource]) -> None:
+    async def run(self, sources: Mapping[str, FileSource]) -> None:
         """Commit every 200 ms until cancelled, and once more then."""
         try:
             while True:
                 await anyio.sleep(COMMIT_SECONDS)
                 self.commit()
-                self._release(sources)
+                self._release(sources.values())
                 await self._checkpoint()
         finally:
             self.commit()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import signal
 import sys
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from agent.cli.common import add_config, add_logging, configure_logging, seconds
 
 if TYPE_CHECKING:
+    import argparse
+
     from agent.app.agent import Agent
 
 

@@ -1,1 +1,1 @@
-"""One destination's pipeline. Read ``lane`` (the wiring), then ``queue``, ``batch``, ``delivery``, ``retry``, ``acks``."""
+"""One destination's pipeline: ``lane`` wires ``queue``, ``batch``, ``delivery``, ``retry``, ``acks``, ``rejects``."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-import anyio
 import structlog
 
 from agent.destinations.base import Answer, Failure, Kind, Refusal, all_pending
@@ -19,6 +18,8 @@ from agent.lane.retry import Backoff, Gate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import anyio
 
     from agent.config.model import Retry
     from agent.destinations.base import Destination

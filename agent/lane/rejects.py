@@ -7,7 +7,6 @@ import re
 import time
 from datetime import UTC, datetime
 from hashlib import blake2b
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio.to_thread
@@ -15,6 +14,7 @@ import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from agent.destinations.base import Refusal
     from agent.events import Transaction

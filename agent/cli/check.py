@@ -1,0 +1,132 @@
+"""``audit-agent check``: everything that is wrong with a configuration, without running or writing anything."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from agent.cli.common import add_config
+from agent.errors import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from agent.config.model import Config
+
+
+def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:  # noqa: SLF001 # argparse names no public type
+    """Add the command."""
+    parser = subparsers.add_parser("check", help="validate a configuration", description=__doc__)
+    add_config(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON object on standard output")
+    parser.add_argument(
+        "--connect", action="store_true", help="also connect to each destination; exits 1 if one cannot be reached"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Check the file; returns 0, 2 when it has problems, 1 when only connecting failed."""
+    from agent.validate import examine
+
+    problems: Sequence[Problem]
+    warnings: Sequence[Problem] = ()
+    config: Config | None = None
+    try:
+        examined = examine(arguments.config)
+    except ConfigError as error:
+        problems = error.problems
+    else:
+        problems, warnings = examined.problems, examined.warnings
+        config = None if examined.fatal else examined.config
+    files = _matching_files(config) if config else {}
+    reached = _connect(config) if arguments.connect and config and not problems else {}
+    failed = [name for name, error in reached.items() if error]
+    code = 2 if problems else 1 if failed else 0
+    if arguments.json:
+        _print_json(code, problems, warnings, files, reached)
+    else:
+        _print_lines(arguments.config, problems, warnings, files, reached)
+    return code
+
+
+def _matching_files(config: Config) -> dict[str, int]:
+    """Return how many files each source matches now."""
+    from agent.streams.discover import Patterns
+
+    counts = {}
+    for source in config.sources:
+        patterns, found = Patterns(source.include, source.exclude), set()
+        for folder in patterns.folders():
+            try:
+                found.update(patterns.files(folder))
+            except OSError:
+                # A folder that may not be listed matches nothing; the running agent reports it as an error.
+                continue
+        counts[source.name] = len(found)
+    return counts
+
+
+def _connect(config: Config) -> dict[str, str | None]:
+    """Return per enabled destination why it cannot be reached, None for one that can."""
+    import anyio
+
+    from agent.destinations.probe import probe
+
+    async def probe_all() -> dict[str, str | None]:
+        outcomes: dict[str, str | None] = {}
+
+        async def one(index: int) -> None:
+            destination = config.destinations[index]
+            outcomes[destination.name] = await probe(destination)
+
+        async with anyio.create_task_group() as group:
+            for index, destination in enumerate(config.destinations):
+                if destination.enabled:
+                    group.start_soon(one, index)
+        return {d.name: outcomes[d.name] for d in config.destinations if d.enabled}
+
+    return anyio.run(probe_all)
+
+
+def _print_lines(
+    file: str,
+    problems: Sequence[Problem],
+    warnings: Sequence[Problem],
+    files: dict[str, int],
+    reached: dict[str, str | None],
+) -> None:
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    for warning in warnings:
+        text = f"{warning.file}:{warning.line}: warning: {warning.key}: {warning.found}; {warning.allowed}"
+        print(text, file=sys.stderr)
+    for name, count in files.items():
+        print(f"source {name}: {count} file(s) match now")
+    for name, error in reached.items():
+        print(f"destination {name}: {'reachable' if error is None else f'NOT reachable: {error}'}")
+    print(f"{file}: {len(problems)} problem(s), {len(warnings)} warning(s)")
+
+
+def _print_json(
+    code: int,
+    problems: Sequence[Problem],
+    warnings: Sequence[Problem],
+    files: dict[str, int],
+    reached: dict[str, str | None],
+) -> None:
+    report: dict[str, Any] = {
+        "ok": code == 0,
+        "problems": [_as_object(problem) for problem in problems],
+        "warnings": [_as_object(warning) for warning in warnings],
+        "sources": [{"name": name, "files": count} for name, count in files.items()],
+        "destinations": [{"name": name, "error": error} for name, error in reached.items()],
+    }
+    print(json.dumps(report, indent=2, ensure_ascii=False))
+
+
+def _as_object(problem: Problem) -> dict[str, Any]:
+    names = ("file", "line", "key", "found", "allowed")
+    return {name: getattr(problem, name) for name in names}

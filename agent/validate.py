@@ -1,0 +1,65 @@
+"""What only the registries know of a configuration: formats, destination types, filters."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from agent import destinations
+from agent.config.load import Loaded, load_with_warnings, unresolved_secrets
+from agent.config.model import DestinationConfig, FileSourceConfig
+from agent.errors import ConfigError
+from agent.filters import misconfigured
+from agent.parsers import PARSERS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from agent.config.model import Config
+    from agent.errors import Problem
+
+
+def load_checked(path: str) -> Loaded:
+    """Read ``path`` and note everything that is wrong or risky, short of running.
+
+    Raises ``ConfigError`` when the file is no YAML at all.
+    """
+    loaded = load_with_warnings(path)
+    found = [*_formats(loaded), *_destinations(loaded), *unresolved_secrets(loaded)]
+    return replace(
+        loaded,
+        problems=[*loaded.problems, *loaded.new(found)],
+        warnings=[*loaded.warnings, *_warnings(loaded)],
+    )
+
+
+def load_for_run(path: str) -> Config:
+    """Return the configuration to run. Raises ``ConfigError`` with every problem that concerns the whole agent.
+
+    What is wrong with one destination alone is left to its lane, which reports it and harms no other (WIRE 2).
+    """
+    loaded = load_with_warnings(path)
+    problems = [*loaded.problems, *loaded.new(list(_formats(loaded)))]
+    if problems or loaded.config is None:
+        raise ConfigError(problems)
+    return loaded.config
+
+
+def _formats(loaded: Loaded) -> Iterator[Problem]:
+    for key, source in loaded.each(FileSourceConfig):
+        if source.format not in PARSERS:
+            yield loaded.problem(f"{key}.format", repr(source.format), ", ".join(sorted(PARSERS)))
+
+
+def _destinations(loaded: Loaded) -> Iterator[Problem]:
+    for key, destination in loaded.each(DestinationConfig):
+        for below, found, allowed in [*destinations.problems(destination), *misconfigured(destination)]:
+            yield loaded.problem(f"{key}.{below}", found, allowed)
+
+
+def _warnings(loaded: Loaded) -> Iterator[Problem]:
+    known = {p.key for p in loaded.warnings}
+    for key, destination in loaded.each(DestinationConfig):
+        for below, found, allowed in destinations.warnings(destination):
+            if f"{key}.{below}" not in known:
+                yield loaded.problem(f"{key}.{below}", found, allowed)
