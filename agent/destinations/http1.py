@@ -58,6 +58,7 @@ class Http1(httpx.AsyncBaseTransport):
         self._context = context
         self._connect_timeout = connect_timeout
         self._idle: dict[tuple[str, str, int | None], list[_Connection]] = {}
+        self._closed = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send ``request``, whose body is bytes, and return the response with its body unread.
@@ -78,7 +79,8 @@ class Http1(httpx.AsyncBaseTransport):
         return httpx.Response(parser.status, headers=parser.headers, stream=body)
 
     async def aclose(self) -> None:
-        """Close the idle connections."""
+        """Close the idle connections; one that is in use is closed when its response is."""
+        self._closed = True
         idle, self._idle = self._idle, {}
         for connections in idle.values():
             for connection in connections:
@@ -120,7 +122,7 @@ class Http1(httpx.AsyncBaseTransport):
     def release(self, url: httpx.URL, connection: _Connection) -> bool:
         """Keep ``connection`` for the next request to the origin of ``url``; False when there are enough."""
         idle = self._idle.setdefault(_key(url), [])
-        if len(idle) >= MAX_IDLE:
+        if self._closed or len(idle) >= MAX_IDLE:
             return False
         connection.idle_since = time.monotonic()
         idle.append(connection)

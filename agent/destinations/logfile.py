@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 BLOCK_BYTES = 64 * 1024
+MAX_TORN_BYTES = 16 * 1024 * 1024
+"""No event is as long; a file without a newline in its last so many bytes is somebody else's."""
 _OURS = b'{"unique_id":'
+_sync_data = getattr(os, "fdatasync", os.fsync)  # not every POSIX system has the cheaper one
 
 
 class NotRegularError(OSError):
@@ -79,7 +82,7 @@ class LogFile:
             rest = memoryview(data)
             while rest:
                 rest = rest[os.write(self._fd, rest) :]
-            os.fdatasync(self._fd)
+            _sync_data(self._fd)
         except BaseException:
             try:
                 os.ftruncate(self._fd, start)
@@ -146,11 +149,10 @@ def _repair(fd: int) -> None:
     write, is cut off. Anything else is somebody's text: it is ended with a newline and left alone.
     """
     size = os.fstat(fd).st_size
-    start, tail = size, b""
-    while start and b"\n" not in tail:
-        step = min(BLOCK_BYTES, start)
-        start -= step
-        tail = os.pread(fd, step, start) + tail
+    tail, length = b"", BLOCK_BYTES
+    while b"\n" not in tail and len(tail) < min(size, MAX_TORN_BYTES):
+        tail = os.pread(fd, length, max(0, size - length))
+        length *= 16
     torn = tail[tail.rfind(b"\n") + 1 :]
     if not torn:
         return

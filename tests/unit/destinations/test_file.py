@@ -231,6 +231,18 @@ async def test_a_foreign_last_line_is_ended_and_kept(tmp_path: Path) -> None:
     assert live.read_bytes() == b"somebody's notes\n" + body(0) + b"\n"
 
 
+async def test_a_huge_file_without_a_newline_is_not_read_whole(tmp_path: Path) -> None:
+    live = tmp_path / "audits.log"
+    with live.open("wb") as file:
+        file.truncate(50 << 30)  # sparse
+        file.seek(0, os.SEEK_END)
+        file.write(b"x")
+    await write(live, transaction(1), query="?max_size=100GiB")
+    with live.open("rb") as file:
+        file.seek((50 << 30) + 1)
+        assert file.read() == b"\n" + body(0) + b"\n"
+
+
 async def test_a_full_disk_is_not_now_and_leaves_no_half_line(tmp_path: Path) -> None:
     live = tmp_path / "audits.log"
     file = File(config(live))

@@ -6,6 +6,7 @@ import socket
 import threading
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import httpx
 import pytest
 
@@ -69,6 +70,30 @@ async def test_a_receiver_that_restarts_is_reached_again(receiver: Receiver) -> 
     receiver.accept()
     assert await webhook.attempt(SENT) == ACCEPTED
     await webhook.aclose()
+
+
+@pytest.mark.anyio
+async def test_a_connection_in_use_is_closed_after_the_webhook_is(receiver: Receiver) -> None:
+    receiver.answer = lambda _: Reply(201, b"x" * 50, trickle_seconds=0.005)
+    webhook = Webhook(config(receiver.url))
+    async with anyio.create_task_group() as group:
+        group.start_soon(webhook.attempt, SENT)
+        await anyio.to_thread.run_sync(receiver.wait_until, lambda r: bool(r.requests))
+        await webhook.aclose()
+    # A socket that nobody closed would be a ResourceWarning, and those are errors here.
+
+
+@pytest.mark.anyio
+async def test_requests_at_the_same_time_have_connections_of_their_own(receiver: Receiver) -> None:
+    receiver.answer = lambda _: Reply(201, delay_seconds=0.05)
+    webhook = Webhook(config(receiver.url))
+    for _ in range(2):
+        async with anyio.create_task_group() as group:
+            for i in range(4):
+                group.start_soon(webhook.attempt, transaction(1, first=i))
+    await webhook.aclose()
+    assert len(receiver.requests) == 8
+    assert receiver.connections == 4
 
 
 @pytest.mark.anyio
