@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from typing import TYPE_CHECKING, Any
@@ -11,12 +10,13 @@ from agent.cli.common import add_config
 from agent.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
     from agent.config.model import Config
 
 
-def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:  # noqa: SLF001 # argparse names no public type
+def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command."""
     parser = subparsers.add_parser("check", help="validate a configuration", description=__doc__)
     add_config(parser)
@@ -29,20 +29,21 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 def run(arguments: argparse.Namespace) -> int:
     """Check the file; returns 0, 2 when it has problems, 1 when only connecting failed."""
-    from agent.validate import examine
+    from agent.validate import load_checked
 
     problems: Sequence[Problem]
     warnings: Sequence[Problem] = ()
     config: Config | None = None
     try:
-        examined = examine(arguments.config)
+        loaded = load_checked(arguments.config)
     except ConfigError as error:
         problems = error.problems
     else:
-        problems, warnings = examined.problems, examined.warnings
-        config = None if examined.fatal else examined.config
+        problems = ConfigError(loaded.problems).problems
+        warnings = sorted(loaded.warnings, key=lambda p: p.line)
+        config = None if problems else loaded.config
     files = _matching_files(config) if config else {}
-    reached = _connect(config) if arguments.connect and config and not problems else {}
+    reached = _connect(config) if arguments.connect and config else {}
     failed = [name for name, error in reached.items() if error]
     code = 2 if problems else 1 if failed else 0
     if arguments.json:

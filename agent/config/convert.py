@@ -141,9 +141,7 @@ class Conversion:
             metadata = self._pairs(pairs["metadata"][1], f"{key}.metadata") or {}
             beside |= {"id": metadata["id"]} if "id" in metadata else {}
         for name in beside.keys() & spec.keys():
-            self._note(
-                beside[name][0], f"{key}.{name}", "the key a second time, beside spec", "one of the two"
-            )
+            self._note(beside[name][0], f"{key}.{name}", "the key a second time, beside spec", "one of the two")
         return spec | beside
 
     def _unknown(self, node: yaml.Node, name: str, path: str, wanted: mi.StructType) -> None:
@@ -154,9 +152,7 @@ class Conversion:
             if isinstance(f.type, mi.StructType) and any(name == inner.encode_name for inner in f.type.fields)
         ]
         strict = wanted.forbid_unknown_fields
-        near = get_close_matches(
-            name.replace("-", "_").lower(), names, n=1, cutoff=_HINT if strict else _MISSPELT
-        )
+        near = get_close_matches(name.replace("-", "_").lower(), names, n=1, cutoff=_HINT if strict else _MISSPELT)
         if inside:
             self._note(node, path, "a key that belongs further in", f"{inside[0]}.{name}")
         elif near and near[0] not in _META_KEYS:
@@ -166,9 +162,7 @@ class Conversion:
         else:
             line, known = line_of(node), f"known are {', '.join(names)}"
             self.warnings.append(
-                Problem(
-                    file=self.file, line=line, key=path, found="an unknown member, ignored", allowed=known
-                )
+                Problem(file=self.file, line=line, key=path, found="an unknown member, ignored", allowed=known)
             )
 
     def _left_out(self, node: yaml.Node, member: mi.Field, *, tolerant: bool) -> bool:
@@ -192,14 +186,11 @@ class Conversion:
         if pairs is None:
             return NOTHING
         values = {
-            name: self._value(value_node, wanted.value_type, f"{key}.{name}")
-            for name, (_, value_node) in pairs.items()
+            name: self._value(value_node, wanted.value_type, f"{key}.{name}") for name, (_, value_node) in pairs.items()
         }
         return {name: value for name, value in values.items() if value is not NOTHING}
 
-    def _pairs(
-        self, node: yaml.Node, key: str, *, depth: int = 0
-    ) -> dict[str, tuple[yaml.Node, yaml.Node]] | None:
+    def _pairs(self, node: yaml.Node, key: str, *, depth: int = 0) -> dict[str, tuple[yaml.Node, yaml.Node]] | None:
         """Return name → (key node, value node), with ``<<`` written out; None when it is no mapping."""
         if not isinstance(node, yaml.MappingNode) or node.tag != TAG + "map" or depth > 8:
             self._note(node, key, kind(node), "a mapping (key: value)")

@@ -6,7 +6,6 @@ import re
 import zoneinfo
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, TypeAlias
-from urllib.parse import urlsplit
 
 from agent.config.model import AdminConfig, AgentConfig, DestinationConfig, FileSourceConfig
 
@@ -40,9 +39,7 @@ def mistakes(structs: Iterable[tuple[str, object]]) -> Iterator[Finding]:
                 pass
 
 
-def dangers(
-    structs: Iterable[tuple[str, object]], secrets: Iterable[tuple[str, Secret]]
-) -> Iterator[Finding]:
+def dangers(structs: Iterable[tuple[str, object]], secrets: Iterable[tuple[str, Secret]]) -> Iterator[Finding]:
     """Yield what works but should not stay so."""
     for key, secret in secrets:
         header = key.rpartition(".headers.")[2] if ".headers." in key else "token"
@@ -60,8 +57,6 @@ def dangers(
                     repr(struct.state_dir),
                     "safer: an absolute path, the same at every start",
                 )
-            case DestinationConfig():
-                yield from _destination_dangers(key, struct)
             case _:
                 pass
 
@@ -84,33 +79,9 @@ def _source_mistakes(key: str, source: FileSourceConfig) -> Iterator[Finding]:
 
 
 def _destination_mistakes(key: str, destination: DestinationConfig) -> Iterator[Finding]:
-    retry, tls = destination.delivery.retry, destination.delivery.tls
+    retry = destination.delivery.retry
     if retry.base > retry.cap:
         yield f"{key}.delivery.retry.base", f"{retry.base:g} s", f"at most cap, {retry.cap:g} s"
-    if tls.key_file and not tls.cert_file:
-        yield f"{key}.delivery.tls.key_file", "a key without a certificate", "cert_file as well"
-
-
-def _destination_dangers(key: str, destination: DestinationConfig) -> Iterator[Finding]:
-    plain = destination.location.lower().startswith("http:")
-    if plain and destination.authentication.authentication_type != "none":
-        yield f"{key}.location", "plain http with credentials", "safer: https, or the network can read them"
-    if not destination.delivery.tls.verify:
-        yield (
-            f"{key}.delivery.tls.verify",
-            "false: any certificate is accepted",
-            "safer: ca_file with a private CA",
-        )
-    try:
-        password = urlsplit(destination.location).password
-    except ValueError:
-        password = None
-    if password:
-        yield (
-            f"{key}.location",
-            "a password in the URL",
-            "safer: authentication with a reference to the secret",
-        )
 
 
 def _is_listen_address(text: str) -> bool:

@@ -91,9 +91,7 @@ def unresolved_secrets(loaded: Loaded) -> list[Problem]:
         try:
             secret.reveal()
         except SecretError as error:
-            problems.append(
-                loaded.problem(key, str(error), "a reference that can be resolved, or a default after :-")
-            )
+            problems.append(loaded.problem(key, str(error), "a reference that can be resolved, or a default after :-"))
     return problems
 
 

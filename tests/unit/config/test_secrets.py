@@ -56,15 +56,10 @@ def test_a_credential_stands_in_the_directory_of_the_service_manager(
 def test_several_references_stand_in_one_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "b").write_text("B")
     monkeypatch.setenv("AGENT_TEST_A", "A")
-    assert (
-        resolve(f"<${{env:AGENT_TEST_A}}-${{file:{tmp_path}/b}}-${{env:AGENT_TEST_NONE:-c:-d}}>")
-        == "<A-B-c:-d>"
-    )
+    assert resolve(f"<${{env:AGENT_TEST_A}}-${{file:{tmp_path}/b}}-${{env:AGENT_TEST_NONE:-c:-d}}>") == "<A-B-c:-d>"
 
 
-def test_a_default_is_taken_for_what_is_missing_or_empty(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_default_is_taken_for_what_is_missing_or_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AGENT_TEST_EMPTY", "")
     (tmp_path / "empty").write_text("\n")
     for reference in (
@@ -97,9 +92,7 @@ def test_a_file_that_is_there_but_cannot_be_read_does_not_fall_back_to_the_defau
     "text",
     ["${HOME}", "${vault:x}", "${env:}", "${env:A-B}", "a${b", "${file:relative}", "${credential:../x}"],
 )
-def test_what_looks_like_a_reference_and_is_none_is_refused(
-    text: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_looks_like_a_reference_and_is_none_is_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", "/nowhere")
     with pytest.raises(SecretError):
         resolve(text)
