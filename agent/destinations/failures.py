@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
+import socket
 import ssl
 from typing import TYPE_CHECKING
 
@@ -18,6 +21,14 @@ if TYPE_CHECKING:
 
 CAUGHT = (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError, TlsError, SecretError)
 """What an attempt may meet outside this program; everything else is a mistake of ours."""
+
+_WHAT = (
+    (httpx.ConnectError, "cannot connect"),
+    (httpx.TimeoutException, "cannot connect"),
+    (httpx.NetworkError, "connection lost"),
+    (httpx.RemoteProtocolError, "no valid answer"),
+    (httpx.DecodingError, "an answer that cannot be decompressed"),
+)
 
 # A peer that goes away during a handshake is restarting more often than misconfigured. "Want read" is how the
 # library waits; it stands behind whatever then ended the waiting.
@@ -68,11 +79,13 @@ def _tls_reason(error: ssl.SSLError) -> str:
 
 
 def _words(error: BaseException) -> str:
-    """Return the error's class and message; the operating system's words where it has some."""
+    """Return what failed and the operating system's words for it, where it has some."""
+    what = next((words for kind, words in _WHAT if isinstance(error, kind)), type(error).__name__)
     for cause in reversed(list(_chain(error))):
-        if isinstance(cause, OSError) and cause.strerror:
-            return f"{type(error).__name__} ({cause.strerror})"
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        if isinstance(cause, OSError) and cause.errno:
+            known = cause.errno in errno.errorcode and not isinstance(cause, socket.gaierror)
+            return f"{what}: {os.strerror(cause.errno) if known else cause.strerror}"
+    return f"{what}: {error}" if str(error) else what
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

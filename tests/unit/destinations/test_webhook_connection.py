@@ -320,3 +320,28 @@ def test_credentials_over_plain_http_are_warned_about() -> None:
     )
     assert [key for key, _, _ in warnings(risky)] == ["location", "delivery.tls.verify"]
     assert warnings(config("http://a/")) == []
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        (None, "cannot connect: Connection refused"),
+        (Reply(drop=True), "no valid answer: the server closed the connection without a response"),
+        (Reply(201, b"abc", cut=True), "no valid answer: the server closed the connection in the middle"),
+        (Reply(503), "answered 503 Service Unavailable"),
+        (Reply(302), "answered 302 Found, a redirect that is not followed"),
+    ],
+)
+async def test_a_reason_tells_an_operator_what_happened_and_where(
+    receiver: Receiver, reply: Reply | None, words: str
+) -> None:
+    if reply is None:
+        receiver.refuse()
+    else:
+        receiver.script(reply)
+    failure = (await attempt(f"{receiver.url}?key=hunter2")).failure
+    assert failure is not None
+    assert failure.reason.startswith(f"http://127.0.0.1:{receiver.port}")
+    assert words in failure.reason
+    assert "hunter2" not in failure.reason
