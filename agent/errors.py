@@ -4,6 +4,7 @@
 
     AgentError
     ├── ConfigError      the configuration is wrong: every problem at once; exit code 2
+    ├── UsageError       the command line asks for what is not there; exit code 2
     ├── StateError       the state directory cannot be used (locked, newer version, read-only); exit code 1
     └── SecretError      a reference to a secret cannot be resolved now
 """
@@ -43,6 +44,10 @@ class ConfigError(AgentError):
         """Keep ``problems`` in the order of the file's lines."""
         self.problems = tuple(sorted(problems, key=lambda p: (p.file, p.line, p.key)))
         super().__init__("\n".join(map(str, self.problems)))
+
+
+class UsageError(AgentError):
+    """A command line that names what does not exist; the message says what was found and what is allowed."""
 
 
 class StateError(AgentError):

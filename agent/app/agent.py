@@ -15,9 +15,9 @@ import agent
 from agent.app.commit import Committer
 from agent.app.lanes import RunningLane
 from agent.app.options import Options
+from agent.app.states import opened
 from agent.filters import AgentIdentity
 from agent.sources.file import FileSource, own_family
-from agent.state.store import Store, locked
 from agent.stats import AgentStats, LaneStats, SourceStats
 
 if TYPE_CHECKING:
@@ -51,11 +51,8 @@ class Agent:
 
         Raises ``StateError`` when the state directory cannot be used.
         """
-        directory = Path(self.config.agent.state_dir)
         async with AsyncExitStack() as stack:
-            stack.enter_context(locked(directory))
-            self._store = Store(directory / self.options.database)
-            stack.callback(self._store.close)
+            self._store = stack.enter_context(opened(Path(self.config.agent.state_dir), self.options))
             if self._store.set_aside:
                 self.stats.state_errors += 1
             self.stats.agent_id = self.config.agent.id or self._store.agent_id()
@@ -72,7 +69,8 @@ class Agent:
                     await self._drain()
                     reading.cancel_scope.cancel()
                 outer.cancel_scope.cancel()
-            self._committer.commit()
+            if self._committer.commit() and self.options.forget_when_done:
+                self._forget_finished()
         log.info("agent_stopped", **self.summary())
 
     async def _start(self, outer: TaskGroup) -> None:
@@ -127,6 +125,11 @@ class Agent:
         async with anyio.create_task_group() as group:
             for lane in self.lanes.values():
                 group.start_soon(lane.stop_within, self.config.agent.shutdown_grace_seconds)
+
+    def _forget_finished(self) -> None:
+        for lane in self.lanes.values():
+            if not lane.feed.behind()[0]:
+                self._store.drop_cursors(lane.feed.lane)
 
     # Sources and lanes
 

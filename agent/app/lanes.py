@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import anyio
 import structlog
 
+from agent.app.dry_run import DryRun
 from agent.app.window import InWindow
 from agent.destinations import build
 from agent.filters import EventFilter
@@ -76,6 +77,8 @@ class RunningLane:
         return self.lane.acks if self.lane else _Still()
 
     def _build(self) -> Destination | None:
+        if self._options.dry_run:
+            return DryRun()
         try:
             return build(self.config)
         except ValueError as error:

@@ -33,6 +33,12 @@ class Options:
     cursor_prefix: str = ""
     """Keeps a backfill's cursors apart from the daemon's."""
     window: Window | None = None
+    catalog: str | None = None
+    """A database whose agent id and streams are taken over, so that ids are the same as the daemon's."""
+    forget_when_done: bool = False
+    """Drop the cursors once everything is settled: the same job asked for again starts anew."""
+    dry_run: bool = False
+    """Read, parse and filter, but send nothing and keep no cursors."""
 
     def delivers_to(self, destination: str) -> bool:
         """Tell whether ``destination`` takes part in this run."""

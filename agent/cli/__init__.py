@@ -8,31 +8,39 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
+from typing import TYPE_CHECKING
 
 from agent import __version__
-from agent.errors import AgentError, ConfigError
+from agent.errors import AgentError, ConfigError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 COMMANDS = ("run", "backfill", "check", "collector", "demo")
 """Each is a module of this package with ``add(subparsers)`` and ``run(arguments) -> int``."""
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of the whole command line."""
+def parser(only: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """Return the parser of the command line; of the one command named in ``only`` if it is one."""
     top = argparse.ArgumentParser(prog="audit-agent", description="Ships local audit events and loses none.")
     top.add_argument("--version", action="version", version=f"audit-agent {__version__}")
     subparsers = top.add_subparsers(metavar="COMMAND", required=True)
-    for name in COMMANDS:
+    for name in only if only and only[0] in COMMANDS else COMMANDS:
         importlib.import_module(f"agent.cli.{name}").add(subparsers)
     return top
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    parsed = parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    parsed = parser(given[:1]).parse_args(given)
     try:
         return int(parsed.run(parsed))
     except ConfigError as error:
         print(error, file=sys.stderr)
+        return 2
+    except UsageError as error:
+        print(f"audit-agent: {error}", file=sys.stderr)
         return 2
     except AgentError as error:
         print(f"audit-agent: {error}", file=sys.stderr)

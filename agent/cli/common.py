@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import re
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
     from agent.config.model import Config
 
 DEFAULT_CONFIG = "/etc/audit-agent/config.yaml"
@@ -35,6 +37,19 @@ def configure_logging(arguments: argparse.Namespace, config: Config | None, *, l
         level=arguments.log_level or (own.log_level if own else level),
         format=arguments.log_format or (own.log_format if own else "auto"),
     )
+
+
+def run_async(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run on asyncio; the error of one task surfaces as itself, not as a group of one."""
+    import anyio
+
+    try:
+        anyio.run(main)
+    except BaseExceptionGroup as group:
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+            error = error.exceptions[0]
+        raise error from None
 
 
 def moment(text: str) -> datetime:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import signal
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from agent.cli.common import add_config, add_logging, configure_logging, seconds
+import anyio
+
+from agent.cli.common import add_config, add_logging, configure_logging, run_async, seconds
 
 if TYPE_CHECKING:
     import argparse
+
+    from anyio.abc import TaskStatus
 
     from agent.app.agent import Agent
 
@@ -32,8 +36,6 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the agent; returns the exit code."""
-    import anyio
-
     from agent.app.agent import Agent
     from agent.app.options import Options
     from agent.validate import load_for_run
@@ -47,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
         nonlocal running
         running = Agent(config, options=options)
         async with anyio.create_task_group() as group:
-            await group.start(_signals, running, arguments.config)
+            await group.start(stop_on_signals, running, arguments.config)
             if not arguments.once:
                 from agent.app.admin import administer
 
@@ -55,31 +57,19 @@ def run(arguments: argparse.Namespace) -> int:
             await running.run()
             group.cancel_scope.cancel()
 
-    _run(main)
+    run_async(main)
     return outcome(running) if arguments.once and running else 0
 
 
-def _run(main: Any) -> None:  # noqa: ANN401 # a coroutine function
-    """Run on asyncio; an error of one task surfaces as itself, not as a group of one."""
-    import anyio
-
-    try:
-        anyio.run(main)
-    except BaseExceptionGroup as group:
-        error: BaseException = group
-        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-            error = error.exceptions[0]
-        raise error from None
-
-
-async def _signals(running: Agent, path: str, *, task_status: Any) -> None:  # noqa: ANN401 # anyio's TaskStatus
-    """SIGTERM and SIGINT stop, SIGHUP reloads; a second stop signal ends the grace."""
-    import anyio
-
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as received:
+async def stop_on_signals(
+    running: Agent, path: str | None = None, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
+) -> None:
+    """SIGTERM and SIGINT stop, a second one ends the grace; SIGHUP reloads ``path``, if there is one."""
+    numbers = [signal.SIGTERM, signal.SIGINT, *([signal.SIGHUP] if path else [])]
+    with anyio.open_signal_receiver(*numbers) as received:
         task_status.started()
         async for number in received:
-            if number == signal.SIGHUP:
+            if number == signal.SIGHUP and path:
                 await _reload(running, path)
             elif running.stop.is_set():
                 signal.signal(number, signal.SIG_DFL)

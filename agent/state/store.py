@@ -14,6 +14,7 @@ import uuid
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import structlog
 
@@ -77,8 +78,19 @@ class Store:
         """Close the database; everything committed stays."""
         self._db.close()
 
+    def adopt(self, other: Path) -> None:
+        """Take over the agent id and the streams of another database, which may be in use."""
+        with closing(sqlite3.connect(f"file:{quote(str(other))}?mode=ro", uri=True, timeout=BUSY_SECONDS)) as db:
+            meta = db.execute("SELECT key, value FROM meta").fetchall()
+            streams = db.execute("SELECT * FROM streams").fetchall()
+            copies = db.execute("SELECT * FROM copies").fetchall()
+        with self._transaction() as own:
+            own.executemany("INSERT OR REPLACE INTO meta VALUES (?,?)", meta)
+            own.executemany(_PUT_STREAM, streams)
+            own.executemany("INSERT OR REPLACE INTO copies VALUES (?,?,?,?,?,?,?)", copies)
+
     def checkpoint(self) -> None:
-        """Move the write-ahead log into the database. Fsyncs, so it is called on a thread, with a connection of its own."""
+        """Move the write-ahead log into the database; it fsyncs, so call it on a thread."""
         with closing(sqlite3.connect(self.path, timeout=BUSY_SECONDS)) as db:
             try:
                 db.execute("PRAGMA wal_checkpoint(PASSIVE)")
@@ -188,9 +200,7 @@ class Store:
         """Return the name of every lane that ever committed a cursor."""
         return [r[0] for r in self._db.execute("SELECT DISTINCT lane FROM cursors")]
 
-    def commit_cursors(
-        self, moved: Mapping[str, Iterable[CursorRow]], streams: Iterable[StreamRow] = ()
-    ) -> None:
+    def commit_cursors(self, moved: Mapping[str, Iterable[CursorRow]], streams: Iterable[StreamRow] = ()) -> None:
         """Move the cursors of several lanes together with what is known of their streams, or none of them."""
         values = [(lane, c.stream, c.position, c.mark_at, c.mark) for lane, rows in moved.items() for c in rows]
         with self._transaction() as db:
@@ -215,15 +225,14 @@ class Store:
 
 
 @contextmanager
-def locked(state_dir: Path, *, create: bool = True) -> Iterator[None]:
+def locked(state_dir: Path, *, name: str = "lock") -> Iterator[None]:
     """Hold the state directory for this process; a lock of a process that died is gone with it.
 
     Raises ``StateError`` when another agent holds it or the directory cannot be used.
     """
     try:
-        if create:
-            state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(state_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(state_dir / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         message = f"{state_dir}: cannot be used as state directory: {error.strerror}; set agent.state_dir or mend it"
         raise StateError(message) from error
