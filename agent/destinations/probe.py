@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,9 +29,9 @@ async def probe(config: DestinationConfig) -> str | None:
     A URL is resolved and connected to, with a TLS handshake for https; behind a proxy, the proxy is. A file must be
     writable, or its nearest existing folder must be.
     """
-    if config.destination_type == "file":
-        return await to_thread.run_sync(_unwritable, parse(config.location).path)
     try:
+        if config.destination_type == "file":
+            return await to_thread.run_sync(_unwritable, parse(config.location).path)
         with anyio.fail_after(config.delivery.connect_timeout):
             await _connect(config)
     except TimeoutError:
@@ -75,5 +76,7 @@ def _words(error: Exception) -> str:
             return "; ".join(dict.fromkeys(_words(e) for e in cause.exceptions if isinstance(e, Exception)))
         if isinstance(cause, OSError):
             return _words(cause)
-        return error.strerror or str(error)
+        # asyncio puts the address where the system's words stand.
+        known = error.errno if error.errno and not isinstance(error, socket.gaierror | ssl.SSLError) else 0
+        return os.strerror(known) if known > 0 else error.strerror or str(error)
     return str(error)
