@@ -61,7 +61,7 @@ def paths(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, .
 
 
 def uncommented(text: str) -> str:
-    """Return the example with every commented option switched on, the others taken out of the way of their defaults."""
+    """Return the example with every commented option switched on."""
     return re.sub(r"^( *)# ( *[a-z_]+:(?: .*)?)$", r"\1\2", text, flags=re.MULTILINE)
 
 
