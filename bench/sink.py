@@ -1,0 +1,110 @@
+"""A receiver that does as little as possible: takes requests, answers 201, keeps the bodies to be judged afterwards.
+
+Prints its port; ``GET /verdict`` says what arrived. Started by the other benchmarks as a process of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import signal
+import sys
+import time
+
+ANSWER = b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n"
+LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
+NUMBER = re.compile(rb'"n": ?(\d+)')
+UNIQUE = re.compile(rb'"unique_id":"([^"]+)","create_time":"[^"]+","event":\{[^{}]*?"n": ?(\d+)')
+
+
+class Sink(asyncio.Protocol):
+    """One connection. Bodies are kept as they came, so that receiving costs little more than copying."""
+
+    bodies: list[bytes] = []
+    arrivals: list[float] = []
+    first = 0.0
+    last = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Start with an empty buffer."""
+        self._transport = transport
+        self._parts: list[bytes] = []
+        self._missing = -1
+
+    def data_received(self, data: bytes) -> None:
+        """Collect until a request is whole, then answer it."""
+        while data:
+            if self._missing < 0:
+                head = b"".join([*self._parts, data])
+                end = head.find(b"\r\n\r\n")
+                if end < 0:
+                    self._parts = [head]
+                    return
+                if head.startswith(b"GET"):
+                    self._transport.write(_verdict())
+                    return
+                found = LENGTH.search(head, 0, end)
+                self._missing = int(found.group(1)) if found else 0
+                data, self._parts = head[end + 4 :], []
+            taken, data = data[: self._missing], data[self._missing :]
+            self._parts.append(taken)
+            self._missing -= len(taken)
+            if self._missing:
+                return
+            Sink.last = time.time()
+            Sink.first = Sink.first or Sink.last
+            Sink.bodies.append(b"".join(self._parts))
+            Sink.arrivals.append(Sink.last)
+            self._parts, self._missing = [], -1
+            self._transport.write(ANSWER)
+
+
+def _verdict() -> bytes:
+    numbers: dict[bytes, bytes] = {}
+    events = twice = renamed = 0
+    for body in Sink.bodies:
+        for identity, number in UNIQUE.findall(body):
+            events += 1
+            first = numbers.setdefault(number, identity)
+            if first is not identity:
+                twice += 1
+                renamed += first != identity
+    latencies = []
+    for body, at in zip(Sink.bodies, Sink.arrivals, strict=True):
+        latencies += [at - float(t) for t in re.findall(rb'"written": ?([0-9.]+)', body)]
+    told = {
+        "requests": len(Sink.bodies),
+        "bytes": sum(map(len, Sink.bodies)),
+        "events": events,
+        "distinct": len(numbers),
+        "twice": twice,
+        "twice_with_another_id": renamed,
+        "seconds": Sink.last - Sink.first,
+        "latencies": latencies,
+    }
+    Sink.bodies.clear()
+    Sink.arrivals.clear()
+    Sink.first = 0.0
+    body = json.dumps(told).encode()
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b" % (len(body), body)
+
+
+async def main() -> None:
+    """Serve on a free loopback port until SIGTERM."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    server = await loop.create_server(Sink, "127.0.0.1", int(sys.argv[1]) if len(sys.argv) > 1 else 0)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await stop.wait()
+    server.close()
+
+
+if __name__ == "__main__":
+    try:
+        import uvloop
+
+        uvloop.run(main())
+    except ImportError:
+        asyncio.run(main())
