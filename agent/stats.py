@@ -84,3 +84,5 @@ class AgentStats:
     state_error: str | None = None
     config_reloads: Counter[str] = field(default_factory=Counter)
     """By result: ``applied``, ``refused``."""
+    ready: bool = False
+    """Every source was looked at once and the lanes have begun."""
