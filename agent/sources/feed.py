@@ -77,20 +77,26 @@ class Feed:
     def begin(self) -> None:
         """Note that the lane has now started on its sources: what appears from here on is read from its beginning."""
         for source in self._sources.values():
+            if self._store.has_started(self.lane, source.name):
+                continue
+            # What was gone before this lane existed is not its loss.
+            self._skip(source, [s for s in source.catalog.streams.values() if s.path is None])
             if source.name in self._starting_at_end:
-                self._skip_existing(source)
+                self._skip(source, [s for s in source.catalog.streams.values() if s.path is not None])
                 self._starting_at_end.discard(source.name)
             self._store.set_started(self.lane, source.name)
 
-    def _skip_existing(self, source: FileSource) -> None:
+    def _skip(self, source: FileSource, streams: Iterable[Stream]) -> None:
+        """Begin ``streams`` at their end."""
         rows = []
-        for stream in source.catalog.streams.values():
-            if stream.path is None or stream.id in self.settled:
+        for stream in streams:
+            if stream.id in self.settled:
                 continue
-            position = END if not stream.complete else _line_start(source, stream)
+            position = _line_start(source, stream) if stream.path and stream.complete else END
             at, mark = source.reader.mark_at(stream.id, position)
             rows.append(CursorRow(stream=stream.id, position=position, mark_at=at, mark=mark))
             self.settled[stream.id] = self._positions[stream.id] = position
+            self._unsettled.pop(stream.id, None)
         if rows:
             self._store.commit_cursors({self.lane: rows})
 

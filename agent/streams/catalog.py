@@ -17,7 +17,17 @@ from agent.streams.content import DAMAGED, open_content
 from agent.streams.family import family, loose_family
 from agent.streams.handles import Handles
 from agent.streams.identity import digest, head_length, stream_id
-from agent.streams.places import Place, continues, first_bytes, has_head, look, mark_before, same_bytes, whole
+from agent.streams.places import (
+    MovedError,
+    Place,
+    continues,
+    first_bytes,
+    has_head,
+    look,
+    mark_before,
+    same_bytes,
+    whole,
+)
 from agent.streams.stream import END, Stream
 
 if TYPE_CHECKING:
@@ -86,8 +96,10 @@ class Catalog:
             device=row.device,
             inode=row.inode,
             size=row.size,
+            unplaced_at=self._now(),
         )
         self._add(stream)
+        self._recently_unplaced[stream.id] = stream
         self._by_inode[stream.device, stream.inode] = stream
 
     def _add(self, stream: Stream) -> None:
@@ -148,11 +160,13 @@ class Catalog:
                 at = places.get((stream.device, stream.inode))
                 if at is None or at.path != stream.path:
                     self._unplace(stream)
-        unknown = [place for place in places.values() if not self._known(place)]
+        unknown = [place for place in places.values() if not self._known_or_moving(place, name)]
         # A copy must be recognised before the live path's new bytes are: oldest first, the live path last.
         for place in sorted(unknown, key=lambda p: (p.path == name, p.mtime_ns, p.path)):
             try:
                 self._decide(place, name)
+            except MovedError:
+                self.unfinished.add(name)
             except DAMAGED as error:
                 self._trouble(place.path, error)
 
@@ -174,6 +188,14 @@ class Catalog:
         self.unfinished.add(family(path))
 
     # Which stream is it?
+
+    def _known_or_moving(self, place: Place, name: str) -> bool:
+        """As ``_known``; a file that is being renamed right now is left for the next look."""
+        try:
+            return self._known(place)
+        except MovedError:
+            self.unfinished.add(name)
+            return True
 
     def _known(self, place: Place) -> bool:
         """Tell whether the file is the one a stream was last seen in, by inode, head and tail mark."""

@@ -61,9 +61,26 @@ def look(path: str) -> Place | None:
     )
 
 
+class MovedError(Exception):
+    """Another file stands at the path than a moment ago: rotation is under way, look again."""
+
+
+def open_place(place: Place) -> Content:
+    """Open the file that was seen at ``place``; raises ``MovedError`` when it is not there any more, or ``OSError``."""
+    try:
+        content = open_content(place.path)
+    except FileNotFoundError as error:
+        raise MovedError(place.path) from error
+    status = content.stat()
+    if (_signed(status.st_dev), _signed(status.st_ino)) != place.key:
+        content.close()
+        raise MovedError(place.path)
+    return content
+
+
 def first_bytes(place: Place) -> bytes:
-    """Return the up to 4 KiB at the start of the file; raises ``OSError``, or one of ``DAMAGED`` when compressed."""
-    content = open_content(place.path)
+    """Return the up to 4 KiB at the start of the file; raises ``MovedError``, or one of ``DAMAGED``."""
+    content = open_place(place)
     try:
         return content.read(0, HEAD_BYTES)
     finally:
@@ -86,7 +103,7 @@ def continues(stream: Stream, place: Place, first: bytes) -> bool:
     """Tell whether the file has the stream's head, and its bytes before the furthest known offset."""
     if not has_head(stream, first) or (not place.compressed and place.size < stream.reached):
         return False
-    content = open_content(place.path)
+    content = open_place(place)
     try:
         return not stream.mark_at or mark_before(content, stream.mark_at) == stream.mark
     except DAMAGED:
@@ -97,7 +114,7 @@ def continues(stream: Stream, place: Place, first: bytes) -> bool:
 
 def whole(place: Place) -> bool:
     """Tell whether a compressed file can be read to its end, i.e. is not still being written or cut off."""
-    content = open_content(place.path)
+    content = open_place(place)
     try:
         at = 0
         while data := content.read(at, 1 << 20):
@@ -114,7 +131,7 @@ def same_bytes(ours: Content, place: Place) -> bool:
 
     Files over 64 MiB are compared at both ends of what they share.
     """
-    theirs = open_content(place.path)
+    theirs = open_place(place)
     try:
         at, step = 0, _COMPARE_EDGE
         limit = min(ours.length() or 1 << 62, theirs.length() or 1 << 62)
