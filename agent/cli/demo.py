@@ -164,7 +164,7 @@ async def _show(running: Agent, store: Store) -> None:
 
 def _one_line(event: bytes) -> str:
     """Return an event's bytes in one printable line; control characters of a log line must not reach the terminal."""
-    members = json.loads(event)
+    members = json.loads(event)["event"]
     text = str(members.get("message") or members.get("path") or members)
     line = f"{members.get('source_name')}: {text}"[:_WIDTH]
     return "".join(c if c.isprintable() else "?" for c in line)

@@ -1,1 +1,9 @@
+"""A server of the Audits API: the reference receiver of bulk audit events (WIRE 4).
 
+Read ``app`` (the routes), ``ingest`` (one request), ``envelope`` (is an event valid), ``store`` (durable, once each).
+"""
+
+from agent.collector.app import Settings
+from agent.collector.running import Handle, running
+
+__all__ = ["Handle", "Settings", "running"]

@@ -1,0 +1,88 @@
+"""``audit-agent collector``: receives bulk audit events and keeps each once."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent.cli.common import add_logging, configure_logging, run_async
+
+if TYPE_CHECKING:
+    import argparse
+
+TOKEN_VARIABLE = "AUDIT_COLLECTOR_TOKEN"  # noqa: S105 # a name
+
+
+def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser("collector", help="receive events", description=__doc__)
+    add_logging(parser)
+    parser.add_argument(
+        "--listen", default="127.0.0.1:8484", metavar="HOST:PORT", help="or unix:/path.sock (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--database",
+        default="/var/lib/audit-agent/collector.db",
+        metavar="PATH",
+        help="SQLite file, or :memory: (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--token-file",
+        metavar="FILE",
+        help=f"bearer tokens, one a line; else {TOKEN_VARIABLE}; needed unless only this machine can call",
+    )
+    parser.add_argument("--tls-cert", metavar="FILE", help="certificate chain, PEM")
+    parser.add_argument("--tls-key", metavar="FILE", help="its key, PEM")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until stopped; returns the exit code."""
+    import anyio
+    import structlog
+
+    from agent import collector
+    from agent.errors import UsageError
+    from agent.serve import is_loopback
+
+    configure_logging(arguments, None)
+    settings = collector.Settings(tokens=_tokens(arguments.token_file))
+    if not settings.tokens and not is_loopback(arguments.listen):
+        raise UsageError(
+            f"--listen: found {arguments.listen}, which others can reach, and no token;"
+            f" allowed: a loopback address, or a token in {TOKEN_VARIABLE} or --token-file"
+        )
+    if bool(arguments.tls_cert) != bool(arguments.tls_key):
+        raise UsageError("--tls-cert and --tls-key: found only one of them; allowed: both or neither")
+    tls = (arguments.tls_cert, arguments.tls_key) if arguments.tls_cert else None
+    log = structlog.get_logger(__name__)
+
+    async def main() -> None:
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            async with collector.running(
+                listen=arguments.listen, database=arguments.database, settings=settings, tls=tls
+            ) as handle:
+                log.info("collector_listening", url=handle.url, database=arguments.database)
+                async for _ in signals:
+                    break
+                log.info("collector_stopping")
+        log.info("collector_stopped")
+
+    run_async(main)
+    return 0
+
+
+def _tokens(file: str | None) -> tuple[str, ...]:
+    from agent.errors import UsageError
+
+    if file is None:
+        return tuple(filter(None, [os.environ.get(TOKEN_VARIABLE, "").strip()]))
+    try:
+        tokens = tuple(line.strip() for line in Path(file).read_text(encoding="utf-8").splitlines() if line.strip())
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--token-file: {file}: {error}") from error
+    if not tokens:
+        raise UsageError(f"--token-file: {file}: found no token; allowed: one a line")
+    return tokens

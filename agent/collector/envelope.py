@@ -1,0 +1,119 @@
+"""Request body → valid events and refused ones, pure (WIRE 3.1, 4.1). Each event is judged by itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Raw
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+MAX_ID_CHARACTERS = 256
+
+
+class _Inside(msgspec.Struct, gc=False):
+    log_type: Any = UNSET
+
+
+class _Event(msgspec.Struct, gc=False):
+    unique_id: Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z0-9\-._]+\Z", max_length=MAX_ID_CHARACTERS)]
+    create_time: Annotated[datetime, msgspec.Meta(tz=True)]
+    event: _Inside
+
+
+class _Bulk(msgspec.Struct, gc=False):
+    events: list[Raw]
+    always_respond_with_events: bool | None = None
+
+
+class _Typed(msgspec.Struct, gc=False):
+    events: list[_Event]
+
+
+class _Named(msgspec.Struct, gc=False):
+    unique_id: Any = UNSET
+
+
+_BULK = msgspec.json.Decoder(_Bulk)
+_TYPED = msgspec.json.Decoder(_Typed)
+_EVENT = msgspec.json.Decoder(_Event)
+_NAMED = msgspec.json.Decoder(_Named)
+
+
+class EnvelopeError(ValueError):
+    """The body is no AuditWebhookBulkEvent; the text says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A valid event as it is stored: ``envelope`` is the bytes received."""
+
+    unique_id: str
+    create_time: datetime
+    log_type: str
+    envelope: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bulk:
+    """One request's events."""
+
+    rows: list[Row]
+    invalid: list[tuple[str, str]] = field(default_factory=list)
+    """(unique_id as far as it could be read, why) of each refused event."""
+    list_all: bool = False
+    """The sender wants every event in the answer."""
+
+
+def parse(body: bytes, *, max_events: int) -> Bulk:
+    """Judge the events of ``body``. Raises ``EnvelopeError``, or ``OverflowError`` when there are too many."""
+    try:
+        body.decode()  # the decoder does not look at text it skips
+        bulk = _BULK.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise EnvelopeError(_reason(error)) from error
+    if len(bulk.events) > max_events:
+        raise OverflowError(f"{len(bulk.events)} events; allowed: at most {max_events}")
+    list_all = bool(bulk.always_respond_with_events)
+    raw = list(map(bytes, bulk.events))
+    try:
+        typed = _TYPED.decode(body).events
+    except (msgspec.MsgspecError, RecursionError):
+        return _one_by_one(raw, list_all=list_all)
+    return Bulk(rows=[_row(event, data) for event, data in zip(typed, raw, strict=True)], list_all=list_all)
+
+
+def _one_by_one(raw: list[bytes], *, list_all: bool) -> Bulk:
+    bulk = Bulk(rows=[], list_all=list_all)
+    for data in raw:
+        try:
+            bulk.rows.append(_row(_EVENT.decode(data), data))
+        except (msgspec.MsgspecError, RecursionError) as error:
+            bulk.invalid.append((_name(data), _reason(error)))
+    return bulk
+
+
+def _row(event: _Event, data: bytes) -> Row:
+    kind = event.event.log_type
+    return Row(
+        unique_id=event.unique_id,
+        create_time=event.create_time,
+        log_type=kind if isinstance(kind, str) else "",
+        envelope=data,
+    )
+
+
+def _name(data: bytes) -> str:
+    """Return the event's id, or as much as may be repeated of what stands there instead."""
+    try:
+        found = _NAMED.decode(data).unique_id
+    except (msgspec.MsgspecError, RecursionError):
+        return ""
+    return found[:MAX_ID_CHARACTERS] if isinstance(found, str) else ""
+
+
+def _reason(error: Exception) -> str:
+    return "nested too deeply" if isinstance(error, RecursionError) else str(error)
