@@ -65,7 +65,7 @@ async def serving(
     try:
         async with anyio.create_task_group() as group:
             group.start_soon(server.serve, [bound])
-            while not server.started:
+            while not server.started:  # noqa: ASYNC110 # the server has no event to wait for
                 await anyio.sleep(_POLL_SECONDS)
             try:
                 yield _url(bound, listen, tls=tls is not None)
@@ -73,8 +73,12 @@ async def serving(
                 server.should_exit = True
     finally:
         bound.close()
-        if listen.startswith("unix:"):
-            Path(listen.removeprefix("unix:")).unlink(missing_ok=True)
+        _unlink(listen)
+
+
+def _unlink(listen: str) -> None:
+    if listen.startswith("unix:"):
+        Path(listen.removeprefix("unix:")).unlink(missing_ok=True)
 
 
 def split_listen(listen: str) -> tuple[str, int]:

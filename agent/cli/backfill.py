@@ -1,4 +1,4 @@
-"""``audit-agent backfill``: ship existing files once, rotated and compressed ones included; resumable, same ids as live."""
+"""``audit-agent backfill``: ship existing files once, rotated and compressed ones too; resumable, same ids as live."""
 
 from __future__ import annotations
 

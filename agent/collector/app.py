@@ -13,7 +13,6 @@ from agent.collector.guard import problem, refusal
 from agent.collector.ingest import ingest
 
 if TYPE_CHECKING:
-    from starlette.exceptions import HTTPException
     from starlette.requests import Request
     from starlette.responses import Response
 
@@ -60,16 +59,18 @@ async def healthz(request: Request) -> Response:
     return JSONResponse({"status": "ok"})
 
 
-async def _not_found(request: Request, _error: HTTPException) -> Response:
+async def _not_found(request: Request, _error: Exception) -> Response:
     # A caller without credentials does not learn which routes exist.
     settings: Settings = request.app.state.settings
     return refusal(request, tokens=settings.tokens) or problem(404, "not_found", f"no such path: {request.url.path}")
 
 
-async def _wrong_method(request: Request, error: HTTPException) -> Response:
+async def _wrong_method(request: Request, error: Exception) -> Response:
     settings: Settings = request.app.state.settings
     refused = refusal(request, tokens=settings.tokens)
-    return refused or problem(405, "method", f"{request.method} is not allowed here", dict(error.headers or {}))
+    return refused or problem(
+        405, "method", f"{request.method} is not allowed here", dict(getattr(error, "headers", None) or {})
+    )
 
 
 async def _internal(_request: Request, _error: Exception) -> Response:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any
+from datetime import datetime
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, Raw
-
-if TYPE_CHECKING:
-    from datetime import datetime
 
 MAX_ID_CHARACTERS = 256
 

@@ -125,7 +125,8 @@ class Store:
                     await self._commit_group()
 
     async def _commit_group(self) -> None:
-        group, events = [], 0
+        group: list[_Job] = []
+        events = 0
         while self._waiting and (not group or events + len(self._waiting[0].rows) <= GROUP_EVENTS):
             job = self._waiting.pop(0)
             group.append(job)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from agent.config.secrets import Secret  # noqa: TC001 - msgspec reads the annotations at run time
+from agent.config.secrets import Secret
 
 Bytes = Annotated[int, msgspec.Meta(ge=0, extra={"unit": "bytes"})]
 """A size: a bare number is bytes; ``KiB MiB GiB kB MB GB`` are understood."""
