@@ -62,6 +62,7 @@ def _endpoint(running: Agent, listen: str) -> AbstractAsyncContextManager[str]:
 
 async def _announce(running: Agent) -> None:
     await running.started.wait()
+    running.stats.ready = True
     running.refresh()
     notify.ready(status_line(running.stats))
     await running.stop.wait()
