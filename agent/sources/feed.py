@@ -14,7 +14,7 @@ from agent.state.records import CursorRow
 from agent.streams.stream import END
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from agent.sources.blocks import Nothing
     from agent.sources.file import FileSource
@@ -30,7 +30,9 @@ LOST_AFTER_SECONDS = 5.0
 class Feed:
     """Reads every stream of every source from the lane's cursors on: round robin, a family's oldest first."""
 
-    def __init__(self, lane: str, *, store: Store, one_shot: bool = False) -> None:
+    def __init__(
+        self, lane: str, *, store: Store, one_shot: bool = False, now: Callable[[], float] = time.time
+    ) -> None:
         """Recall the lane's cursors. ``attach`` the sources then."""
         self.lane = lane
         self.settled = {c.stream: c.position for c in store.cursors(lane)}
@@ -38,6 +40,7 @@ class Feed:
         self._cursors = {c.stream: c for c in store.cursors(lane)}
         self._store = store
         self._one_shot = one_shot
+        self._now = now
         self._sources: dict[str, FileSource] = {}
         self._positions: dict[str, int] = {}
         self._home: dict[str, tuple[FileSource, Stream]] = {}
@@ -164,7 +167,7 @@ class Feed:
                 source.catalog.partial.pop(stream.id, None)
                 self.mark_settled({stream.id: self.settled.get(stream.id, 0)})
             return None
-        waited = time.time() - (stream.unplaced_at or 0.0)
+        waited = self._now() - (stream.unplaced_at or 0.0)
         if position >= stream.size or (waited < LOST_AFTER_SECONDS and not self._one_shot):
             return None
         source.stats.lost_bytes += stream.size - position

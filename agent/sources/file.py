@@ -49,6 +49,7 @@ class FileSource:
         never: Iterable[str] = (),
         one_shot: bool = False,
         paths: Sequence[str] | None = None,
+        now: Callable[[], float] = time.time,
     ) -> None:
         """Prepare; looks at no file yet.
 
@@ -63,12 +64,13 @@ class FileSource:
         """In a one-shot run: nothing will be offered any more."""
         self._store = store
         self._one_shot = one_shot
+        self._now = now
         self._only = paths
         self._patterns = Patterns(config.include, config.exclude, never=never)
         self._listeners: list[Callable[[FileSource, Stream | None], None]] = []
         common = Common(members={**members, "source_name": config.name, **config.fields}, subsystem=config.subsystem)
         self.catalog = Catalog(
-            source=config.name, agent_id=agent_id, store=store, changed=self._changed, one_shot=one_shot
+            source=config.name, agent_id=agent_id, store=store, changed=self._changed, one_shot=one_shot, now=now
         )
         self.reader = BlockReader(
             catalog=self.catalog,
@@ -207,8 +209,8 @@ class FileSource:
         for stream in list(catalog.partial.values()):
             if not catalog.can_grow(stream):
                 self._changed(stream)
-        now = time.time()
-        for stream in catalog.unplaced(now):
+        catalog.look_at_removed()
+        for stream in catalog.unplaced(self._now()):
             self._changed(stream)
         self._refresh_stats()
 

@@ -14,7 +14,7 @@ import structlog
 
 from agent.state.records import CopyRow
 from agent.streams.content import DAMAGED, open_content
-from agent.streams.family import family, loose_family
+from agent.streams.family import family, is_compressed, loose_family
 from agent.streams.handles import Handles
 from agent.streams.identity import digest, head_length, stream_id
 from agent.streams.places import (
@@ -210,8 +210,8 @@ class Catalog:
             return True
         if shrunk or not self._verified(stream, place):
             if stream.path == place.path or stream.path is None:
-                self._unplace(stream)
                 self.handles.close(stream)  # the descriptor shows the new bytes, too
+                self._unplace(stream)
                 self._by_inode.pop(place.key, None)
             return False
         self._place(stream, place)
@@ -353,6 +353,9 @@ class Catalog:
             self._offer(stream)
 
     def _unplace(self, stream: Stream) -> None:
+        if stream.content is not None and stream.complete:
+            # What was appended before a removal is only seen through the descriptor.
+            stream.size = max(stream.size, stream.content.length() or 0)
         stream.path = None
         stream.unplaced_at = self._now()
         self._recently_unplaced[stream.id] = stream
@@ -392,12 +395,16 @@ class Catalog:
 
     def verify(self, stream: Stream, content: Content) -> bool:
         """Tell whether the open file still has the stream's bytes before its mark; else have it resolved again."""
-        if stream.mark_at and not stream.complete:
-            return True  # a compressed member does not change under its descriptor
-        if not stream.mark_at or mark_before(content, stream.mark_at) == stream.mark:
+        if is_compressed(stream.last_path):
+            return True  # it does not change under its descriptor, and going back in it is dear
+        if stream.mark_at:
+            same = mark_before(content, stream.mark_at) == stream.mark
+        else:
+            same = has_head(stream, content.read(0, stream.head_bytes))
+        if same:
             return True
-        self._unplace(stream)
         self.handles.close(stream)
+        self._unplace(stream)
         self._by_inode.pop((stream.device, stream.inode), None)
         self.unfinished.add(family(stream.last_path))
         return False
@@ -415,12 +422,22 @@ class Catalog:
         return quiet < (QUIET_SECONDS if name in self._paths.get(name, ()) else QUIET_ALONE_SECONDS)
 
     def unplaced(self, now: float) -> list[Stream]:
-        """Return the streams that lost their path in this run, a while ago."""
+        """Return the streams that lost their path in this run, a while ago, and are not written to any more."""
         return [
             stream
             for stream in self._recently_unplaced.values()
-            if stream.path is None and now - (stream.unplaced_at or now) >= QUIET_SECONDS
+            if stream.path is None
+            and now - (stream.unplaced_at or now) >= QUIET_SECONDS
+            and (stream.content is None or now - stream.mtime_ns / 1e9 >= QUIET_ALONE_SECONDS)
         ]
+
+    def look_at_removed(self) -> None:
+        """Look for growth of files that are only open here: their program may write on until it is told to reopen."""
+        for stream in list(self._recently_unplaced.values()):
+            if stream.path is None and stream.content is not None and stream.complete:
+                status = stream.content.stat()
+                if status.st_size > stream.size and stream.saw(status.st_size, status.st_mtime_ns, self._now()):
+                    self._offer(stream)
 
     def release(self, stream: Stream) -> None:
         """Close the file of a stream that every lane is past."""

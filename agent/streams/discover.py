@@ -38,7 +38,9 @@ class Patterns:
         """Yield every existing folder in which a matching file may lie."""
         seen: set[str] = set()
         for pattern in self.include:
-            parts = pattern.split(os.sep)[:-1]
+            parts = pattern.split(os.sep)
+            if parts[-1] != "**":
+                parts.pop()
             for folder in _expand("", parts):
                 if folder not in seen:
                     seen.add(folder)
@@ -47,7 +49,8 @@ class Patterns:
     def files(self, folder: str) -> list[str]:
         """Return the matching paths in ``folder``; raises ``OSError`` when it cannot be listed."""
         with os.scandir(folder) as entries:
-            paths = [entry.path for entry in entries if not entry.is_dir()]
+            # A link is not followed here: one that leads nowhere or in a circle must not hide the others.
+            paths = [entry.path for entry in entries if not entry.is_dir(follow_symlinks=False)]
         return [path for path in paths if self.matches(path)]
 
 
@@ -94,7 +97,7 @@ def _any_of(globs: Sequence[str]) -> Callable[[str], object]:
 def _regex(pattern: str) -> str:
     """Translate a glob: ``*`` and ``?`` stay within a folder, ``**`` crosses folders, no slash means any folder."""
     if os.sep not in pattern:
-        pattern = f"**{os.sep}{pattern}"
+        pattern = f"{os.sep}**{os.sep}{pattern}"
     return "/".join(map(_part_regex, pattern.split(os.sep))).replace("\0/", "(?:[^/]+/)*").replace("\0", ".*")
 
 
