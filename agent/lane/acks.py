@@ -37,10 +37,12 @@ class Acks:
     def advance(self, stream: str, end: int) -> None:
         """Note that nothing is left to settle between what was opened last and ``end``."""
         spans = self._open.get(stream)
-        if spans:
-            spans.append(_Span(end, end))
-        else:
+        if not spans:
             self._dirty[stream] = end
+        elif (last := spans[-1]).pending >= last.end:
+            last.pending = last.end = end  # settled, too, behind something that is not: one span for both
+        else:
+            spans.append(_Span(end, end))
 
     def settle(self, piece: Slice, first_pending: int | None) -> None:
         """Note that everything of ``piece`` before the offset ``first_pending`` is settled; None: all of it."""

@@ -145,10 +145,9 @@ class _Parts:
         return flat
 
 
-def count_types(types: str | Sequence[str], counter: Counter[str], number: int, *, sign: int = 1) -> None:
+def count_types(types: str | Sequence[str], counter: Counter[str], number: int) -> None:
     """Add ``number`` events of ``types`` to ``counter``."""
     if isinstance(types, str):
-        counter[types] += sign * number
+        counter[types] += number
     else:
-        for kind in types:
-            counter[kind] += sign
+        counter.update(types)

@@ -66,6 +66,7 @@ class Delivery:
                 return False
             group = groups.pop(0)
             part = transaction if len(group) == len(transaction) else transaction.pick(group)
+            held = self._gate.holds
             answer = self._without_smaller(part, await self._attempt(part))
             while answer.rejected and not await self._keep(part, answer):
                 if not await self._gate.passed(self._stop):
@@ -78,8 +79,10 @@ class Delivery:
                 pending = [i for i in pending if i not in gone]
             if len(left) < len(group):
                 self._settle(transaction, part, answer, pending)
-            if answer.failure:
-                groups[:0] = self._again(answer.failure, left)
+            if left:
+                if len(left) < len(part) - len(answer.rejected):
+                    self._backoff.reset()  # something was delivered: the destination works, only not at this rate
+                groups[:0] = self._again(answer.failure or _UNEXPLAINED, left, counted=self._gate.holds > held)
         self._queue.release(transaction.size)
         self._stats.queue_bytes = self._queue.used
         return True
@@ -164,19 +167,20 @@ class Delivery:
             else:
                 self._acks.settle(piece, None)
             at = after
-        if not answer.failure:
+        if not answer.pending and not self._gate.remaining_seconds:  # else one sent side by side has failed since
             self._recovered()
 
-    def _again(self, failure: Failure, left: list[int]) -> list[list[int]]:
+    def _again(self, failure: Failure, left: list[int], *, counted: bool) -> list[list[int]]:
         """Return the groups to send again, in order; waits of the whole destination are set at the gate."""
         if failure.kind in (Kind.TOO_LARGE, Kind.POISON):
             middle = (len(left) + 1) // 2
-            return [left[:middle], left[middle:]]
-        self._fail(failure)
+            return [half for half in (left[:middle], left[middle:]) if half]
+        self._fail(failure, counted=counted)
         return [left]
 
-    def _fail(self, failure: Failure) -> None:
-        seconds = self._backoff.seconds(failure)
+    def _fail(self, failure: Failure, *, counted: bool = False) -> None:
+        """Close the gate. ``counted``: a request sent side by side with this one has failed already."""
+        seconds = self._backoff.again(failure) if counted else self._backoff.seconds(failure)
         self._gate.hold(seconds)
         now = time.time()
         stats = self._stats
@@ -202,6 +206,9 @@ class Delivery:
         if self._trouble is not None:
             log.info("destination_recovered", destination=self._stats.destination, was=self._trouble)
             self._trouble = None
+
+
+_UNEXPLAINED = Failure(kind=Kind.NOT_NOW, reason="the destination left events pending without a reason")
 
 
 def _result(answer: Answer, events: int) -> str:

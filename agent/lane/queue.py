@@ -10,6 +10,9 @@ import anyio
 if TYPE_CHECKING:
     from agent.events import Block
 
+BLOCK_BYTES = 512
+"""What a waiting block costs beside its events, so that blocks whose events were all filtered are bounded, too."""
+
 
 class Queue:
     """Blocks between the reader and the batcher. The bound covers what is in flight, not only what waits."""
@@ -25,17 +28,21 @@ class Queue:
 
     async def put(self, block: Block) -> None:
         """Append ``block``, waiting until there is room. Cancelled while waiting, it has done nothing."""
-        while self.used and self.used + block.size > self.max_bytes:
+        cost = block.size + BLOCK_BYTES
+        while self.used and self.used + cost > self.max_bytes:
             self._freed = anyio.Event()
             await self._freed.wait()
         # No await from here on: a block is either counted and queued, or neither.
-        self.used += block.size
+        self.used += cost
         self._blocks.append(block)
         self._filled.set()
 
     def take(self) -> Block | None:
-        """Return the next block if one waits. Its bytes stay counted until they are released."""
-        return self._blocks.popleft() if self._blocks else None
+        """Return the next block if one waits. The bytes of its events stay counted until they are released."""
+        if not self._blocks:
+            return None
+        self.release(BLOCK_BYTES)
+        return self._blocks.popleft()
 
     async def wait(self) -> bool:
         """Wait until a block may be taken; False when none will ever come."""

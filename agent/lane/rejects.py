@@ -55,9 +55,9 @@ class Rejects:
                     time=now,
                     destination=self._destination,
                     counter=refusal.counter,
-                    reason=refusal.reason,
+                    reason=_encodable(refusal.reason),
                     status=refusal.status,
-                    excerpt=refusal.excerpt[:EXCERPT_CHARACTERS],
+                    excerpt=_encodable(refusal.excerpt[:EXCERPT_CHARACTERS]),
                     event=msgspec.Raw(transaction.bodies[index]),
                 )
             )
@@ -69,7 +69,10 @@ class Rejects:
             await anyio.to_thread.run_sync(self._append, data)
 
     def _append(self, data: bytes) -> None:
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not self.folder.is_dir():
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for parent in self.folder.parents[:2]:
+                _fsync_folder(parent)
         path = self._current()
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -91,11 +94,13 @@ class Rejects:
         files = self.files()
         if files and files[-1].stat().st_size < self._file_bytes:
             return files[-1]
-        return self.folder / f"{time.time_ns():020d}.jsonl"
+        # After the last one even when the clock was set back.
+        number = max(time.time_ns(), int(files[-1].stem) + 1) if files else time.time_ns()
+        return self.folder / f"{number:020d}.jsonl"
 
     def files(self) -> list[Path]:
         """Return the files, oldest first."""
-        return sorted(self.folder.glob("*.jsonl")) if self.folder.is_dir() else []
+        return sorted(self.folder.glob(f"{'[0-9]' * 20}.jsonl")) if self.folder.is_dir() else []
 
     def __iter__(self) -> Iterator[Reject]:
         """Yield every reject, oldest first; a last line that a crash left torn was never settled and is left out."""
@@ -130,6 +135,11 @@ def _fsync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _encodable(text: str) -> str:
+    # A response may hold half of a surrogate pair: no reason to keep its refusal from the disk.
+    return text.encode("utf-8", "replace").decode()
 
 
 def _folder_name(destination: str) -> str:

@@ -29,14 +29,20 @@ class Backoff:
     def seconds(self, failure: Failure) -> float:
         """Return how long to leave the destination alone after ``failure``."""
         self._failures += 1
-        if failure.retry_after_seconds is not None:
-            return min(max(failure.retry_after_seconds, 0.0), self._retry.max_retry_after)
+        return self.again(failure)
+
+    def again(self, failure: Failure) -> float:
+        """Return the same for a failure of the round that was counted already: attempts that ran side by side."""
+        hint = failure.retry_after_seconds
+        if hint is not None and hint > 0:
+            return min(hint, self._retry.max_retry_after)
         state = RetryCallState(Retrying(), None, (), {})
         state.attempt_number = min(self._failures, 64)
         jittered = float(self._wait(state))
         if failure.kind is Kind.DESTINATION:
             # Someone has to mend it: probing faster only fills the other side's logs.
-            return max(jittered, min(self._retry.probe, self._retry.cap))
+            # The jitter comes on top, or all agents that failed together would probe together.
+            return min(self._retry.probe + jittered, max(self._retry.probe, self._retry.cap))
         return jittered
 
 
@@ -46,10 +52,13 @@ class Gate:
     def __init__(self) -> None:
         """Start open."""
         self._open_at = float("-inf")
+        self.holds = 0
+        """How often it was closed."""
 
     def hold(self, seconds: float) -> None:
         """Close for ``seconds`` from now; never opens earlier than already promised."""
         self._open_at = max(self._open_at, anyio.current_time() + seconds)
+        self.holds += 1
 
     @property
     def remaining_seconds(self) -> float:
