@@ -12,6 +12,7 @@ import urllib.request
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
 from tests.support.processes import GENEROUS_SECONDS, AgentProcess, wait_until, write_config
 
@@ -103,6 +104,27 @@ def test_a_destination_that_takes_nothing_makes_the_agent_unready(tmp_path: Path
         wait_until(lambda: "archive:" in str(get(f"{url}/readyz")), what="a reason that names the destination")
         assert get(f"{url}/readyz")[0] == 503
         assert get(f"{url}/healthz")[0] == 200
+
+
+def test_the_endpoint_answers_while_the_agent_drains(tmp_path: Path, manager: socket.socket) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        silent.settimeout(GENEROUS_SECONDS)
+        config = configuration(tmp_path)
+        text = yaml.safe_load(config.read_text())
+        text["agent"]["shutdown_grace_seconds"] = GENEROUS_SECONDS
+        hook = f"http://127.0.0.1:{silent.getsockname()[1]}/hook"
+        text["destinations"] = [{"name": "silent", "destination_type": "webhook", "location": hook}]
+        config.write_text(yaml.safe_dump(text))
+        with AgentProcess(config, environment={"NOTIFY_SOCKET": str(tmp_path / "notify")}) as agent:
+            url = url_of(agent)
+            connection, _ = silent.accept()
+            with connection:
+                agent.signal(signal.SIGTERM)
+                until(manager, "STOPPING=1")
+                assert get(f"{url}/healthz")[0] == 200
+                assert get(f"{url}/stats")[0] == 200
 
 
 def test_an_address_in_use_ends_the_start_and_names_the_key(tmp_path: Path) -> None:
