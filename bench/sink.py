@@ -14,8 +14,7 @@ import time
 
 ANSWER = b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n"
 LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
-NUMBER = re.compile(rb'"n": ?(\d+)')
-UNIQUE = re.compile(rb'"unique_id":"([^"]+)","create_time":"[^"]+","event":\{[^{}]*?"n": ?(\d+)')
+UNIQUE = re.compile(rb'"unique_id": ?"([^"]+)", ?"create_time": ?"[^"]+", ?"event": ?\{[^{}]*?"n": ?(\d+)')
 
 
 class Sink(asyncio.Protocol):

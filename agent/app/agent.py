@@ -63,6 +63,7 @@ class Agent:
                     self._reading = reading
                     await self._start(outer)
                     self.started.set()
+                    self.stats.ready = True
                     log.info("agent_started", agent_id=self.stats.agent_id, lanes=len(self.lanes))
                     await self._wait()
                     log.info("agent_stopping", grace_seconds=self.config.agent.shutdown_grace_seconds)

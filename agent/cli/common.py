@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -43,13 +44,21 @@ def run_async(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Run on asyncio; the error of one task surfaces as itself, not as a group of one."""
     import anyio
 
+    from agent.app.memory import tune
+
+    tune()
     try:
-        anyio.run(main)
+        anyio.run(main, backend_options={"use_uvloop": _has_uvloop()})
     except BaseExceptionGroup as group:
         error: BaseException = group
         while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
             error = error.exceptions[0]
         raise error from None
+
+
+def _has_uvloop() -> bool:
+    # A fifth to a quarter less CPU for each request than asyncio's own loop; not made for every platform.
+    return importlib.util.find_spec("uvloop") is not None
 
 
 def moment(text: str) -> datetime:

@@ -82,18 +82,20 @@ async def _reload(running: Agent, path: str) -> None:
     import structlog
 
     from agent.errors import ConfigError
+    from agent.observe import notify
     from agent.validate import load_for_run
 
     log = structlog.get_logger(__name__)
     if not running.started.is_set():
         return
+    notify.reloading()
     try:
-        config = load_for_run(path)
+        await running.reload(load_for_run(path))
     except ConfigError as error:
         running.stats.config_reloads["refused"] += 1
         log.error("config_refused", problems=[str(p) for p in error.problems], then="the old one goes on")
-        return
-    await running.reload(config)
+    finally:
+        notify.ready()
 
 
 def outcome(running: Agent) -> int:

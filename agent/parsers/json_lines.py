@@ -54,10 +54,12 @@ class JsonLines:
         inside a value there must be a comma, so in valid JSON each of them separates two values; with as many values
         as lines, each line is exactly one.
         """
-        skip = len(between) - 2
-        pieces = data[skip:-2].split(between)
+        pieces = data.split(between)
         if data.count(b"\n") != len(pieces):
             return None
+        # Cheaper than cutting the whole chunk before it is split.
+        pieces[0] = pieces[0][len(between) - 2 :]
+        pieces[-1] = pieces[-1][:-2]
         if not data.isascii():
             try:
                 data.decode()

@@ -1,0 +1,155 @@
+"""What the benchmarks share: the machine, log lines, a sink, and a process whose CPU and memory are accounted."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def machine() -> str:
+    """Return one line about where this was measured."""
+    model = ""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        names = [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
+        model = names[0] if names else ""
+    return f"{os.cpu_count()} cores {model}, {platform.system()} {platform.release()}, Python {platform.python_version()}"
+
+
+def write_lines(path: Path, count: int, size: int, *, start: int = 0) -> None:
+    """Write ``count`` JSON lines of ``size`` bytes, line feed included, numbered from ``start`` in ``n``."""
+    with path.open("wb", buffering=1 << 20) as out:
+        for n in range(start, start + count):
+            out.write(line(n, size))
+
+
+def line(n: int, size: int) -> bytes:
+    """Return one access record of ``size`` bytes."""
+    record = {
+        "n": n,
+        "time": f"2026-05-04T12:{n // 60 % 60:02d}:{n % 60:02d}.{n % 1000:03d}Z",
+        "method": "GET",
+        "path": f"/reports/{n % 9973}/q1.pdf",
+        "response_code": 200,
+        "sub": f"u-{n % 997}",
+        "http_user_agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36",
+        "request_id": f"5f6f2b1e-0c3f-4a55-9f1d-{n:012d}",
+    }
+    bare = len(json.dumps(record)) + len(', "pad": ""') + 1
+    record["pad"] = "x" * max(0, size - bare)
+    return json.dumps(record).encode() + b"\n"
+
+
+class Sink:
+    """The receiving process."""
+
+    def __init__(self, port: int) -> None:
+        """Talk to the sink on ``port``."""
+        self.port = port
+
+    @property
+    def url(self) -> str:
+        """The location for a destination."""
+        return f"http://127.0.0.1:{self.port}/hook"
+
+    def verdict(self) -> dict[str, Any]:
+        """Return what arrived since the last verdict."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/verdict", timeout=300) as answer:
+            told: dict[str, Any] = json.load(answer)
+        return told
+
+
+@contextmanager
+def sink() -> Iterator[Sink]:
+    """Run a sink while the block runs."""
+    process = subprocess.Popen([sys.executable, str(ROOT / "bench/sink.py")], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        yield Sink(int(process.stdout.readline()))
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def configuration(folder: Path, *, include: str, urls: Sequence[str], per_transaction: int, **more: Any) -> Path:
+    """Write a configuration that ships ``include`` to each of ``urls``."""
+    path = folder / "config.yaml"
+    parts = {
+        "agent": {"state_dir": str(folder / "state"), "log_level": "error"},
+        "admin": {"listen": None},
+        "sources": [{"name": "bench", "include": [include]}],
+        "destinations": [
+            {
+                "name": f"sink{number}",
+                "destination_type": "webhook",
+                "location": url,
+                "max_events_per_transaction": per_transaction,
+            }
+            for number, url in enumerate(urls)
+        ],
+    }
+    path.write_text(yaml.safe_dump(parts | more))
+    return path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Usage:
+    """What a process took, as the kernel accounts for it."""
+
+    wall_seconds: float
+    cpu_seconds: float
+    peak_rss_mb: float
+
+
+def measured(arguments: Sequence[str]) -> Usage:
+    """Run a command to its end; raises ``RuntimeError`` when it fails."""
+    began = time.perf_counter()
+    process = subprocess.Popen(arguments, cwd=ROOT)
+    _, status, used = os.wait4(process.pid, 0)
+    wall = time.perf_counter() - began
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(arguments)}: exit code {process.returncode}")
+    return Usage(wall_seconds=wall, cpu_seconds=used.ru_utime + used.ru_stime, peak_rss_mb=used.ru_maxrss / 1024)
+
+
+def agent(*arguments: str) -> list[str]:
+    """Return the command line of the agent."""
+    return [sys.executable, "-m", "agent.cli", *arguments]
+
+
+def median(values: Sequence[float]) -> float:
+    """Return the median."""
+    return statistics.median(values)
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """Return the value below which ``share`` of ``values`` lie."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def report(figures: dict[str, Any], *, as_json: bool) -> None:
+    """Print the figures, for people or for programs."""
+    if as_json:
+        print(json.dumps(figures))
+        return
+    for name, value in figures.items():
+        print(f"{name:<42} {value:,.3f}" if isinstance(value, float) else f"{name:<42} {value}")
