@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import time
@@ -76,6 +77,8 @@ class Rejects:
         path = self._current()
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
+            # Several senders write, each in a thread of its own: without turns one would overwrite the other's lines.
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
             size = _whole_lines(descriptor)
             try:
                 written = 0

@@ -7,6 +7,7 @@ import resource
 import stat
 from typing import TYPE_CHECKING
 
+import anyio
 import pytest
 
 from agent.destinations.base import Refusal
@@ -47,6 +48,15 @@ async def test_refused_events_are_kept_in_the_order_of_their_stream(tmp_path: Pa
     sent = transaction(5)
     await Rejects(tmp_path, "hook").put(sent, {4: INVALID, 0: INVALID, 2: INVALID})
     assert _events(Rejects(tmp_path, "hook")) == [sent.bodies[i] for i in (0, 2, 4)]
+
+
+async def test_refusals_of_several_senders_at_the_same_time_are_all_kept(tmp_path: Path) -> None:
+    # A write that begins where another has not ended yet would overwrite it: refused events would vanish.
+    senders = [Rejects(tmp_path, "hook") for _ in range(2)]
+    async with anyio.create_task_group() as tasks:
+        for n in range(100):
+            tasks.start_soon(senders[n % 2].put, transaction(1, first=n), {0: INVALID})
+    assert sorted(_events(senders[0])) == sorted(transaction(100).bodies)
 
 
 async def test_nobody_else_may_read_rejects(tmp_path: Path) -> None:
