@@ -96,8 +96,11 @@ class Feed:
             if stream.id in self.settled:
                 continue
             position = _line_start(source, stream) if stream.path and stream.complete else END
-            at, mark = source.reader.mark_at(stream.id, position)
-            rows.append(CursorRow(stream=stream.id, position=position, mark_at=at, mark=mark))
+            mark = source.catalog.mark(stream, position) if position < END else b""
+            row = CursorRow(stream=stream.id, position=position, mark_at=position if mark else 0, mark=mark)
+            source.catalog.recall_cursor(row)
+            self._cursors[stream.id] = row
+            rows.append(row)
             self.settled[stream.id] = self._positions[stream.id] = position
             self._unsettled.pop(stream.id, None)
         if rows:
@@ -152,13 +155,10 @@ class Feed:
                         self._ready[key] = streams  # at the end: round robin
                     return found
                 del streams[stream.id]
-                if (lost := self._nothing(source, stream, position, found)) is not None:
-                    if streams:
-                        self._ready[key] = streams
-                    return lost
+                self._nothing(source, stream, position, found)
         return None
 
-    def _nothing(self, source: FileSource, stream: Stream, position: int, found: Nothing) -> Block | None:
+    def _nothing(self, source: FileSource, stream: Stream, position: int, found: Nothing) -> None:
         """Handle the end of what a stream holds: a partial line waits, bytes that are gone are reported."""
         if not found.gone:
             if position < stream.size:
@@ -166,11 +166,12 @@ class Feed:
             elif stream.complete:
                 source.catalog.partial.pop(stream.id, None)
                 self.mark_settled({stream.id: self.settled.get(stream.id, 0)})
-            return None
+            return
         waited = self._now() - (stream.unplaced_at or 0.0)
         if position >= stream.size or (waited < LOST_AFTER_SECONDS and not self._one_shot):
-            return None
-        source.stats.lost_bytes += stream.size - position
+            return
+        end = source.catalog.write_off(stream, position)
+        source.stats.lost_bytes += end - position
         log.error(
             "bytes_lost",
             source=source.name,
@@ -178,20 +179,10 @@ class Feed:
             path=stream.last_path,
             stream=stream.id,
             first_byte=position,
-            end_byte=stream.size,
+            end_byte=end,
             reason="truncated or removed before it was read",
         )
-        self._positions[stream.id] = stream.size
-        return Block(
-            stream=stream.id,
-            source=source.name,
-            start=position,
-            end=stream.size,
-            offsets=(),
-            bodies=(),
-            log_types="logs",
-            size=0,
-        )
+        self.mark_settled({stream.id: self.settled.get(stream.id, 0)})
 
     # Cursors and lag
 

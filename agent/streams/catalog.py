@@ -79,6 +79,8 @@ class Catalog:
         self._paths: defaultdict[str, set[str]] = defaultdict(set)
         self._copies = {row.path: row for row in store.copies(source)}
         self._fresh: dict[str, Stream] = {}
+        self._stale: dict[str, Stream] = {}
+        """Streams whose row in the state says where they were, not where they are."""
         self._recently_unplaced: dict[str, Stream] = {}
         for row in store.streams(source):
             self._recall(row)
@@ -245,7 +247,7 @@ class Catalog:
             length = len(first)
         for stream in self._candidates(name, place):
             if stream.path is None:
-                if self._may_continue(stream, place) and continues(stream, place, first):
+                if self._continues(stream, place, first):
                     self._place(stream, place)
                     return
             elif self._may_copy(stream, place) and has_head(stream, first) and self._same(stream, place):
@@ -254,8 +256,20 @@ class Catalog:
         self._begin(place, name, first[:length])
 
     def _candidates(self, name: str, place: Place) -> list[Stream]:
+        """Return the streams that the file may belong to, those with the most evidence first."""
         known = {s.id: s for key in (name, loose_family(place.path)) for s in self._by_family.get(key, ())}
-        return sorted(known.values(), key=lambda s: (s.path is not None, -s.generation))
+
+        def evidence(stream: Stream) -> tuple[object, ...]:
+            apart = abs(stream.mtime_ns - place.mtime_ns)  # compressing keeps the time
+            return (stream.path is not None, stream.content is None, -stream.mark_at, apart, -stream.generation)
+
+        return sorted(known.values(), key=evidence)
+
+    def _continues(self, stream: Stream, place: Place, first: bytes) -> bool:
+        if not self._may_continue(stream, place) or not continues(stream, place, first):
+            return False
+        # Where every file begins alike, a descriptor that is still open tells more than the mark.
+        return stream.content is None or stream.inode == place.inode or same_bytes(stream.content, place)
 
     @staticmethod
     def _may_continue(stream: Stream, place: Place) -> bool:
@@ -333,11 +347,13 @@ class Catalog:
     def _place(self, stream: Stream, place: Place) -> None:
         if stream.path != place.path and (place.compressed or stream.inode != place.inode):
             self.handles.close(stream)
+        if (stream.last_path, stream.device, stream.inode) != (place.path, place.device, place.inode):
+            self._stale[stream.id] = stream
         if self._by_inode.get((stream.device, stream.inode)) is stream:
             del self._by_inode[stream.device, stream.inode]
         stream.path = stream.last_path = place.path
         stream.device, stream.inode = place.device, place.inode
-        stream.unplaced_at = None
+        stream.unplaced_at, stream.known_size = None, 0
         self._recently_unplaced.pop(stream.id, None)
         self._by_inode[place.key] = stream
         self.errors.pop(place.path, None)
@@ -367,11 +383,13 @@ class Catalog:
 
     def _publish(self) -> None:
         """Commit new streams, then offer them: an id must not be sent before its meaning is on disk."""
-        if not self._fresh:
+        if not self._fresh and not self._stale:
             return
         fresh = list(self._fresh.values())
-        self._store.put_streams([s.row() for s in fresh], durable=True)
+        rows = [s.row() for s in (self._stale | self._fresh).values()]
+        self._store.put_streams(rows, durable=bool(fresh))
         self._fresh.clear()
+        self._stale.clear()
         for stream in sorted(fresh, key=lambda s: s.order):
             self._changed(stream)
 
@@ -392,6 +410,11 @@ class Catalog:
                 return None
             self.handles.keep(stream, content)
         return content
+
+    def mark(self, stream: Stream, offset: int) -> bytes:
+        """Return the tail mark at ``offset``, empty when the bytes cannot be read."""
+        content = self.open(stream)
+        return mark_before(content, offset) if content is not None and offset else b""
 
     def verify(self, stream: Stream, content: Content) -> bool:
         """Tell whether the open file still has the stream's bytes before its mark; else have it resolved again."""
@@ -438,6 +461,16 @@ class Catalog:
                 status = stream.content.stat()
                 if status.st_size > stream.size and stream.saw(status.st_size, status.st_mtime_ns, self._now()):
                     self._offer(stream)
+
+    def write_off(self, stream: Stream, position: int) -> int:
+        """Give up what is beyond ``position`` for as long as no file shows it again; return where it ended.
+
+        The cursor does not move: a file system that was away for a while, or a late copy, is read on from there.
+        """
+        stream.known_size = max(stream.known_size, stream.size)
+        stream.size = min(stream.size, position)
+        self._stale[stream.id] = stream
+        return stream.known_size
 
     def release(self, stream: Stream) -> None:
         """Close the file of a stream that every lane is past."""

@@ -39,6 +39,8 @@ class Stream:
     """Bytes known to exist; of a compressed member, the bytes read so far until its end was reached."""
     complete: bool = True
     """False while ``size`` is only a lower bound (a compressed member that was not read to its end)."""
+    known_size: int = 0
+    """What ``size`` was before bytes were written off as lost."""
     mtime_ns: int = 0
     reached: int = 0
     """The furthest offset any lane has read."""

@@ -496,6 +496,33 @@ def test_bytes_that_were_truncated_away_unread_are_reported_with_their_range(
     assert follower.stats.lost_bytes == len("two\nthree\n")
 
 
+def test_bytes_that_were_given_up_are_read_when_their_file_system_comes_back(start: Start, logs: Path) -> None:
+    append(logs / "a.log", "one")
+    follower = start()
+    follower.look()
+    logs.rename(logs.with_name("away"))
+    assert follower.poll() == []
+    assert follower.later() == []
+    assert follower.stats.lost_bytes == len("one\n")
+    follower.poll()
+    follower.restart()
+    assert follower.later() == []
+    assert follower.stats.lost_bytes == len("one\n")
+    logs.with_name("away").rename(logs)
+    assert follower.poll() == ["one"]
+
+
+def test_r2_after_a_loss_a_file_that_begins_alike_is_read_from_its_start(start: Start, logs: Path) -> None:
+    append(logs / "a.log", "header", "lost")
+    follower = start()
+    follower.look()
+    os.truncate(logs / "a.log", 0)
+    follower.poll()
+    follower.later()
+    append(logs / "a.log", "header", "longer than before")
+    assert follower.poll() == ["header", "longer than before"]
+
+
 # Compressed members
 
 
@@ -593,6 +620,16 @@ def test_start_at_end_skips_only_what_exists_at_the_very_first_start(start: Star
     assert sorted(follower.poll()) == ["made while stopped", "more"]
 
 
+def test_start_at_end_notices_that_the_file_was_replaced_while_stopped(start: Start, logs: Path) -> None:
+    append(logs / "a.log", "header", "old")
+    follower = start(start_at="end")
+    follower.poll()
+    follower.stop()
+    (logs / "a.log").write_text("header\nnew one\nnew two\n")
+    follower.start()
+    assert follower.poll() == ["header", "new one", "new two"]
+
+
 def test_a_new_folder_under_two_stars_is_read(start: Start, logs: Path) -> None:
     follower = start(logs / "**" / "*.log")
     assert follower.poll() == []
@@ -657,9 +694,7 @@ def test_a_link_to_a_file_elsewhere_is_followed(start: Start, logs: Path, tmp_pa
 
 
 def test_names_that_are_not_text_are_read_and_remembered(start: Start, logs: Path) -> None:
-    path = os.path.join(os.fsencode(logs), b"\xff\n'.log")
-    with open(path, "wb") as file:
-        file.write(b"one\n")
+    (logs / os.fsdecode(b"\xff\n'.log")).write_bytes(b"one\n")
     follower = start()
     assert follower.poll() == ["one"]
     follower.restart()
