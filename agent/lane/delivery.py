@@ -88,7 +88,9 @@ class Delivery:
         return True
 
     async def _attempt(self, part: Transaction) -> Answer:
-        self._stats.state = "sending"
+        self._stats.retry_at = None
+        if self._trouble is None:  # a probe of a destination in trouble does not look like work
+            self._stats.state = "sending"
         try:
             answer = await self._destination.attempt(part)
         except Exception as error:

@@ -371,3 +371,49 @@ async def test_pain_15_rejects_that_cannot_be_written_settle_nothing_and_recover
     assert bench.stats.rejects_error is None
     assert bench.cursor == {"s": 10}
     bench.check()
+
+
+async def test_a_destination_in_trouble_is_shown_so_while_it_is_probed_until_something_gets_through(
+    tmp_path: Path,
+) -> None:
+    shown: list[tuple[str, float | None]] = []
+
+    def script(t: Transaction) -> Answer:
+        shown.append((bench.stats.state, bench.stats.retry_at))
+        return forbidden(t) if len(shown) < 3 else ACCEPTED
+
+    bench = Bench(tmp_path, events(100), script, max_events=50)
+    await bench.run()
+    assert shown == [("sending", None), ("degraded", None), ("degraded", None), ("sending", None)]
+    bench.check()
+
+
+async def test_success_of_a_request_sent_side_by_side_does_not_end_a_retry_after(tmp_path: Path) -> None:
+    async def script(t: Transaction) -> Answer:
+        if "s.0" in t.unique_ids():
+            await anyio.sleep(1)
+            return not_now(t, retry_after=239) if len(bench.destination.attempts) < 3 else ACCEPTED
+        await anyio.sleep(5)
+        return ACCEPTED
+
+    bench = Bench(tmp_path, events(20), script, max_events=10, max_in_flight=2, min_interval=0)
+    shown = []
+
+    async def look() -> None:
+        await anyio.sleep(100)
+        shown.append((bench.stats.state, bench.stats.retry_at is not None, bench.stats.accepted))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(look)
+        await bench.run()
+    assert shown == [("backing_off", True, 10)]
+    assert bench.seconds == pytest.approx(241)
+    bench.check()
+
+
+async def test_a_block_and_an_event_larger_than_the_queue_still_travel(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, events(50, per_block=10, size=3000), accept, queue_max_bytes=1024, max_bytes=1024)
+    await bench.run()
+    assert bench.destination.accepted == ids(50)
+    assert {len(sent) for _at, sent in bench.destination.attempts} == {1}
+    bench.check()

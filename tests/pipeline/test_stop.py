@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import anyio
 import pytest
 
 from agent.destinations.base import ACCEPTED, Answer, Kind
+from agent.lane.rejects import Rejects
 from tests.support.lanes import REFUSAL, Bench, accept, events, forbidden, ids, not_now, refused
 
 if TYPE_CHECKING:
@@ -132,3 +134,26 @@ async def test_pain_28_wherever_a_stop_hits_the_counters_add_up_and_the_next_sta
     found = {*first.destination.accepted, *first.kept(), *second.destination.accepted, *second.kept()}
     assert found == set(ids(1000))
     assert second.cursor.get("s", cursor) == 1000
+
+
+class _SlowDisk(Rejects):
+    """Rejects on a disk that takes its time, while the clock of the lane runs on."""
+
+    def _append(self, data: bytes) -> None:
+        time.sleep(0.05)
+        super()._append(data)
+
+
+async def test_a_grace_that_ends_while_rejects_are_written_neither_tears_nor_miscounts_them(tmp_path: Path) -> None:
+    bench = Bench(
+        tmp_path,
+        events(100),
+        lambda t: Answer(rejected=dict.fromkeys(range(len(t)), REFUSAL)),
+        endless=True,
+        max_events=10,
+        rejects=_SlowDisk(tmp_path, "d"),
+    )
+    await bench.run(stop_after=0.01, grace=0.01)
+    assert bench.kept() == ids(100)[: len(bench.kept())]
+    bench.check(in_flight=bench.stats.read - len(bench.kept()))
+    assert bench.cursor.get("s", 0) == len(bench.kept())
