@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
 _MAGIC = re.compile(r"[*?\[]")
+_SPECIAL, _ESCAPED = re.compile(r"([\[\\&~|^])"), r"\\\1"
 _PIECES = re.compile(r"(\*+|\?|\[[^\]]+\])")
 
 
@@ -113,6 +114,11 @@ def _token_regex(piece: str) -> str:
     if piece.startswith("*"):
         return "[^/]*"
     if piece.startswith("[") and piece.endswith("]") and len(piece) > 2:
-        inner = piece[1:-1].replace("\\", "\\\\")
-        return f"[^{inner[1:]}]" if inner.startswith("!") else f"[{inner}]"
+        negated, inner = ("^", piece[2:-1]) if piece[1] == "!" else ("", piece[1:-1])
+        found = f"[{negated}{_SPECIAL.sub(_ESCAPED, inner)}]"
+        try:
+            re.compile(found)
+        except re.error:  # a range that ends before it begins stands for itself
+            return re.escape(piece)
+        return found
     return re.escape(piece)

@@ -1,0 +1,93 @@
+"""Reading by offset, plain and compressed."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from agent.streams.content import DAMAGED, open_content
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+DATA = b"".join(b"line %d\n" % n for n in range(50_000))
+
+PACK: dict[str, Callable[[bytes], bytes]] = {
+    "": lambda data: data,
+    ".gz": gzip.compress,
+    ".bz2": bz2.compress,
+    ".xz": lzma.compress,
+}
+
+
+@pytest.fixture(scope="module", params=PACK)
+def path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("content") / f"a.log{request.param}"
+    path.write_bytes(PACK[request.param](DATA))
+    return path
+
+
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(reads=st.lists(st.tuples(st.integers(0, len(DATA) + 100), st.integers(0, 300_000)), min_size=1, max_size=12))
+def test_any_bytes_at_any_offset_in_any_order(path: Path, reads: list[tuple[int, int]]) -> None:
+    content = open_content(str(path))
+    try:
+        for offset, size in reads:
+            assert content.read(offset, size) == DATA[offset : offset + size]
+    finally:
+        content.close()
+
+
+def test_the_length_is_known_at_the_end(path: Path) -> None:
+    content = open_content(str(path))
+    assert content.length() in {None, len(DATA)}
+    at = 0
+    while data := content.read(at, 100_000):
+        at += len(data)
+    assert content.length() == len(DATA)
+    assert content.stat().st_size == path.stat().st_size
+    content.close()
+    content.close()
+
+
+def test_two_members_in_one_file_are_read_as_one(tmp_path: Path) -> None:
+    for end in (".gz", ".bz2", ".xz"):
+        path = tmp_path / f"a{end}"
+        path.write_bytes(PACK[end](b"one\n") + PACK[end](b"two\n"))
+        content = open_content(str(path))
+        assert content.read(0, 100) == b"one\ntwo\n"
+        content.close()
+
+
+@pytest.mark.parametrize("end", [".gz", ".bz2", ".xz"])
+@pytest.mark.parametrize("damage", ["cut", "flipped", "foreign"])
+def test_a_damaged_member_raises_one_of_the_named_errors(tmp_path: Path, end: str, damage: str) -> None:
+    packed = bytearray(PACK[end](DATA))
+    if damage == "cut":
+        del packed[len(packed) // 2 :]
+    elif damage == "flipped":
+        packed[len(packed) // 2] ^= 0xFF
+    else:
+        packed[:] = b"not compressed at all\n"
+    path = tmp_path / f"a{end}"
+    path.write_bytes(packed)
+    content = open_content(str(path))
+    with pytest.raises(DAMAGED):
+        content.read(0, 2 * len(DATA))
+    content.close()
+
+
+def test_a_deleted_file_is_read_on(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    path.write_bytes(b"one\n")
+    content = open_content(str(path))
+    path.unlink()
+    assert content.read(0, 10) == b"one\n"
+    content.close()
