@@ -89,7 +89,8 @@ class Lane:
                     sending.start_soon(self._send, delivery)
                 async with anyio.create_task_group() as reading:
                     reading.start_soon(_cancel_when, stop, reading.cancel_scope)
-                    await self._read()
+                    if not stop.is_set():  # else the first block could slip in before the cancellation
+                        await self._read()
                     reading.cancel_scope.cancel()
                 self._queue.close()
             bounded.cancel_scope.cancel()

@@ -87,9 +87,10 @@ async def test_a_grace_of_nothing_ends_the_lane_at_once(tmp_path: Path) -> None:
 
 
 async def test_a_stop_before_the_first_block_sends_nothing(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, events(100), accept, endless=True, pause_seconds=10)
+    bench = Bench(tmp_path, events(100), accept, endless=True)
     bench.stop.set()
     await bench.run()
+    assert bench.feed.given == []
     assert bench.destination.attempts == []
     assert bench.seconds == 0
     bench.check()
