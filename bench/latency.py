@@ -50,7 +50,9 @@ def main() -> int:
             process.wait(30)
         bare = _bare(sink, arguments.lines, arguments.per_second)
         figures["bare POST p50, ms"] = common.percentile(bare, 0.5) * 1e3
-        figures["append to receipt p50, to a bare POST"] = figures["append to receipt p50, ms"] / figures["bare POST p50, ms"]
+        figures["append to receipt p50, to a bare POST"] = (
+            figures["append to receipt p50, ms"] / figures["bare POST p50, ms"]
+        )
     common.report(figures, as_json=arguments.json)
     return 0
 

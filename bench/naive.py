@@ -13,7 +13,9 @@ hostname = socket.gethostname()
 
 
 def post(client: httpx.Client, events: list) -> None:
-    client.post(url, content=json.dumps({"events": events}), headers={"Content-Type": "application/json"}).raise_for_status()
+    client.post(
+        url, content=json.dumps({"events": events}), headers={"Content-Type": "application/json"}
+    ).raise_for_status()
 
 
 with httpx.Client() as client, open(path, "rb") as lines:

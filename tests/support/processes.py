@@ -39,7 +39,9 @@ def command(*arguments: str, timeout: float = GENEROUS_SECONDS, **options: Any) 
 class AgentProcess:
     """``audit-agent run`` in the background; its output goes to a file."""
 
-    def __init__(self, config: Path, *, arguments: Sequence[str] = (), environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, config: Path, *, arguments: Sequence[str] = (), environment: dict[str, str] | None = None
+    ) -> None:
         self._config = config
         self._arguments = arguments
         self._environment = environment or {}
