@@ -11,6 +11,7 @@ import re
 import signal
 import sys
 import time
+from typing import ClassVar
 
 ANSWER = b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n"
 LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
@@ -20,8 +21,8 @@ UNIQUE = re.compile(rb'"unique_id": ?"([^"]+)", ?"create_time": ?"[^"]+", ?"even
 class Sink(asyncio.Protocol):
     """One connection. Bodies are kept as they came, so that receiving costs little more than copying."""
 
-    bodies: list[bytes] = []
-    arrivals: list[float] = []
+    bodies: ClassVar[list[bytes]] = []
+    arrivals: ClassVar[list[float]] = []
     first = 0.0
     last = 0.0
 

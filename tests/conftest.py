@@ -1,4 +1,4 @@
-"""What every test runs under: asyncio unless it asks for virtual time, a limit on its duration, nothing skipped in CI."""
+"""What every test runs under: asyncio unless it asks for virtual time, a limit on its duration, no skips in CI."""
 
 from __future__ import annotations
 

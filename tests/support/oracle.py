@@ -1,4 +1,4 @@
-"""Judges what a receiver got against what was written: nothing missing, nothing foreign, ids that keep their meaning."""
+"""Judges what a receiver got against what was written: nothing missing, nothing foreign, ids keep their meaning."""
 
 from __future__ import annotations
 

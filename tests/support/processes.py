@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import yaml
 
 if TYPE_CHECKING:
+    import signal
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
 GENEROUS_SECONDS = 60.0
 
