@@ -32,6 +32,10 @@ class CopyRow:
     size: int
     mtime_ns: int
     stream: str
+    length: int
+    """Bytes of the stream that the copy holds."""
+    mark: bytes
+    """Hash of the up to 1 KiB before ``length``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,6 +35,8 @@ CREATE TABLE copies (
     size INTEGER NOT NULL,
     mtime_ns INTEGER NOT NULL,
     stream TEXT NOT NULL,
+    length INTEGER NOT NULL,
+    mark BLOB NOT NULL,
     PRIMARY KEY (source, path)
 ) WITHOUT ROWID;
 

@@ -87,7 +87,7 @@ class Store:
         with self._transaction() as own:
             own.executemany("INSERT OR REPLACE INTO meta VALUES (?,?)", meta)
             own.executemany(_PUT_STREAM, streams)
-            own.executemany("INSERT OR REPLACE INTO copies VALUES (?,?,?,?,?,?,?)", copies)
+            own.executemany(_PUT_COPY, copies)
 
     def checkpoint(self) -> None:
         """Move the write-ahead log into the database; it fsyncs, so call it on a thread."""
@@ -160,7 +160,7 @@ class Store:
     def copies(self, source: str) -> list[CopyRow]:
         """Return the files known to be copies of streams of ``source``."""
         rows = self._db.execute(
-            "SELECT path, device, inode, size, mtime_ns, stream FROM copies WHERE source = ?", (source,)
+            "SELECT path, device, inode, size, mtime_ns, stream, length, mark FROM copies WHERE source = ?", (source,)
         )
         return [
             CopyRow(
@@ -171,6 +171,8 @@ class Store:
                 size=r[3],
                 mtime_ns=r[4],
                 stream=r[5],
+                length=r[6],
+                mark=r[7],
             )
             for r in rows
         ]
@@ -179,7 +181,7 @@ class Store:
         """Remember that a file holds a copy of a stream."""
         with self._transaction() as db:
             db.execute(
-                "INSERT OR REPLACE INTO copies VALUES (?,?,?,?,?,?,?)",
+                _PUT_COPY,
                 (
                     row.source,
                     os.fsencode(row.path),
@@ -188,6 +190,8 @@ class Store:
                     row.size,
                     row.mtime_ns,
                     row.stream,
+                    row.length,
+                    row.mark,
                 ),
             )
 
@@ -250,6 +254,7 @@ def locked(state_dir: Path, *, name: str = "lock") -> Iterator[None]:
         os.close(descriptor)
 
 
+_PUT_COPY = "INSERT OR REPLACE INTO copies VALUES (?,?,?,?,?,?,?,?,?)"
 _PUT_STREAM = "INSERT OR REPLACE INTO streams VALUES (?,?,?,?,?,?,?,?,?,?,?)"
 
 

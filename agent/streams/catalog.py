@@ -21,6 +21,7 @@ from agent.streams.places import (
     MovedError,
     Place,
     continues,
+    end_mark,
     first_bytes,
     has_head,
     look,
@@ -82,8 +83,12 @@ class Catalog:
         self._stale: dict[str, Stream] = {}
         """Streams whose row in the state says where they were, not where they are."""
         self._recently_unplaced: dict[str, Stream] = {}
+        self._copied = {_seen(row): row for row in self._copies.values()}
         for row in store.streams(source):
             self._recall(row)
+        for copy in self._copies.values():
+            if copy.stream in self.streams:
+                self.streams[copy.stream].copied[copy.length] = copy.mark
 
     def _recall(self, row: StreamRow) -> None:
         stream = Stream(
@@ -250,6 +255,9 @@ class Catalog:
                 if self._continues(stream, place, first):
                     self._place(stream, place)
                     return
+                if place.path != name and self._is_old_copy(stream, place, first):
+                    self._note_copy(stream, place)
+                    return
             elif self._may_copy(stream, place) and has_head(stream, first) and self._same(stream, place):
                 self._note_copy(stream, place)
                 return
@@ -295,17 +303,26 @@ class Catalog:
             self.unfinished.add(name)
 
     def _is_noted_copy(self, place: Place) -> bool:
-        row = self._copies.get(place.path)
-        if row is None:
-            return False
-        stream = self.streams.get(row.stream)
-        seen = (row.device, row.inode, row.size, row.mtime_ns)
-        if seen != (place.device, place.inode, place.size, place.mtime_ns) or stream is None:
+        row = self._copied.get(_seen(place))  # under whatever name: copies are rotated, too
+        stream = self.streams.get(row.stream) if row else None
+        if row is None or stream is None:
             return False
         # The copy becomes the place to read from once the original is gone.
-        return stream.path is not None or (not place.compressed and place.size < stream.reached)
+        return stream.path is not None or row.length < stream.reached
+
+    def _is_old_copy(self, stream: Stream, place: Place, first: bytes) -> bool:
+        """Tell whether the file is the beginning of ``stream`` as a copy had it that is not there any more.
+
+        Between copying and truncating more is written and read; such a copy ends before the tail mark, and once it is
+        compressed nothing but its own end tells what it is.
+        """
+        if not stream.copied or not has_head(stream, first):
+            return False
+        length, mark = end_mark(place)
+        return length <= stream.reached and stream.copied.get(length) == mark
 
     def _note_copy(self, stream: Stream, place: Place) -> None:
+        length, mark = end_mark(place)
         row = CopyRow(
             source=self.source,
             path=place.path,
@@ -314,8 +331,13 @@ class Catalog:
             size=place.size,
             mtime_ns=place.mtime_ns,
             stream=stream.id,
+            length=length,
+            mark=mark,
         )
-        self._copies[place.path] = row
+        if (old := self._copies.get(place.path)) is not None:
+            self._copied.pop(_seen(old), None)
+        self._copies[place.path] = self._copied[_seen(place)] = row
+        stream.copied[length] = mark
         self._store.put_copy(row)
         log.debug("copy_recognised", source=self.source, path=place.path, stream=stream.id)
 
@@ -481,3 +503,7 @@ class Catalog:
     def close(self) -> None:
         """Let go of every open file."""
         self.handles.close_all()
+
+
+def _seen(file: Place | CopyRow) -> tuple[int, int, int, int]:
+    return (file.device, file.inode, file.size, file.mtime_ns)

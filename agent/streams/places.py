@@ -112,6 +112,21 @@ def continues(stream: Stream, place: Place, first: bytes) -> bool:
         content.close()
 
 
+def end_mark(place: Place) -> tuple[int, bytes]:
+    """Return how many bytes there are, and the tail mark at their end; raises one of ``DAMAGED``."""
+    content = open_place(place)
+    try:
+        length, tail = content.length(), b""
+        if length is None:
+            at = 0
+            while data := content.read(at, 1 << 20):
+                at, tail = at + len(data), (tail + data)[-MARK_BYTES:]
+            return at, digest(tail)
+        return length, mark_before(content, length)
+    finally:
+        content.close()
+
+
 def whole(place: Place) -> bool:
     """Tell whether a compressed file can be read to its end, i.e. is not still being written or cut off."""
     content = open_place(place)

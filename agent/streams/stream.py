@@ -47,6 +47,8 @@ class Stream:
     mark_at: int = 0
     mark: bytes = b""
     """Hash of the up to 1 KiB before ``mark_at``, the newest offset whose mark is known."""
+    copied: dict[int, bytes] = field(default_factory=dict)
+    """Length → tail mark at the end of copies of the stream's beginning that were seen."""
     content: Content | None = None
     unplaced_at: float | None = None
     """When ``path`` became None, in unix seconds."""

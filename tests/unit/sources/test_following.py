@@ -387,6 +387,29 @@ def test_r4_copytruncate_again_and_again(start: Start, logs: Path) -> None:
     assert sorted(follower.received.messages) == sorted(wanted)
 
 
+def test_r4_lines_read_between_copying_and_truncating_do_not_make_the_copy_new(start: Start, logs: Path) -> None:
+    append(logs / "a.log", "one")
+    follower = start()
+    follower.poll()
+    shutil.copyfile(logs / "a.log", logs / "a.log.1")
+    append(logs / "a.log", "two")
+    follower.poll()
+    os.truncate(logs / "a.log", 0)
+    append(logs / "a.log", "three")
+    follower.poll()
+    follower.restart()
+    (logs / "a.log.1").rename(logs / "a.log.2")
+    follower.poll()
+    follower.restart()
+    compress(logs / "a.log.2", logs / "a.log.3.gz")
+    follower.poll()
+    (logs / "a.log.3.gz").rename(logs / "a.log.4.gz")
+    follower.later()
+    follower.restart()
+    follower.later()
+    assert follower.received.messages == ["one", "two", "three"]
+
+
 def test_r4_a_file_truncated_and_regrown_past_the_old_offset_is_read_from_its_start(start: Start, logs: Path) -> None:
     append(logs / "a.log", "header", "old")
     follower = start()

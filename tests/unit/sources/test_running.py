@@ -1,0 +1,167 @@
+"""The source as a task: every doorbell, one-shot runs, several lanes, a failing state."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+
+from agent.sources.feed import Feed
+from agent.stats import AgentStats
+from tests.support.follower import Follower
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.anyio
+
+PATIENCE = 60
+
+
+def append(path: Path, text: str) -> None:
+    with path.open("a") as file:
+        file.write(text)
+
+
+def agent_stats() -> AgentStats:
+    return AgentStats(agent_id="a", version="0", started_at=0.0)
+
+
+class Running:
+    """A follower whose source runs as the agent runs it."""
+
+    def __init__(self, follower: Follower) -> None:
+        self.follower = follower
+        self.agent = agent_stats()
+
+    async def expect(self, *wanted: str) -> None:
+        """Wait until exactly these texts came next."""
+        found: list[str] = []
+        with anyio.fail_after(PATIENCE):
+            while len(found) < len(wanted):
+                block = await self.follower.feed.next()
+                assert block is not None
+                found += [json.loads(body)["event"]["message"] for body in block.bodies]
+        assert found == list(wanted)
+
+
+@pytest.fixture
+def logs(tmp_path: Path) -> Path:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "state").mkdir()
+    return tmp_path / "logs"
+
+
+@pytest.mark.parametrize("watch", ["inotify", "watchfiles", "poll"])
+async def test_every_doorbell_delivers_through_growth_rotation_and_new_files(logs: Path, watch: str) -> None:
+    append(logs / "a.log", "one\n")
+    interval = 0.05 if watch == "poll" else 20
+    follower = Follower(logs.parent / "state", logs / "**" / "*.log", watch=watch, poll_interval=interval)
+    running = Running(follower)
+    async with anyio.create_task_group() as group:
+        await group.start(follower.source.run, running.agent)
+        follower.feed.begin()
+        await running.expect("one")
+        append(logs / "a.log", "two\n")
+        await running.expect("two")
+        (logs / "a.log").rename(logs / "a.log.1")
+        append(logs / "a.log", "three\n")
+        await running.expect("three")
+        append(logs / "b.log", "four\n")
+        await running.expect("four")
+        (logs / "new").mkdir()
+        append(logs / "new" / "c.log", "five\n")
+        await running.expect("five")
+        append(logs / "new" / "c.log", "six\n")
+        await running.expect("six")
+        group.cancel_scope.cancel()
+    assert running.agent.state_errors == 0
+    follower.close()
+
+
+async def test_a_one_shot_run_ends_when_everything_was_read(logs: Path) -> None:
+    append(logs / "a.log", "one\ntw")
+    append(logs / "a.log.1", "zero\n")
+    follower = Follower(logs.parent / "state", logs / "*.log", one_shot=True)
+    texts: list[str] = []
+    async with anyio.create_task_group() as group:
+        await group.start(follower.source.run, agent_stats())
+        follower.feed.begin()
+        with anyio.fail_after(PATIENCE):
+            while (block := await follower.feed.next()) is not None:
+                texts += [json.loads(body)["event"]["message"] for body in block.bodies]
+        group.cancel_scope.cancel()
+    assert texts == ["zero", "one", "tw"]
+    follower.close()
+
+
+async def test_two_lanes_read_the_same_lines_with_the_same_ids_and_they_are_counted_once(logs: Path) -> None:
+    append(logs / "a.log", "".join(f"{n}\n" for n in range(1000)))
+    follower = Follower(logs.parent / "state", logs / "*.log")
+    other = Feed("other", store=follower.store)
+    other.attach(follower.source)
+    async with anyio.create_task_group() as group:
+        await group.start(follower.source.run, agent_stats())
+        with anyio.fail_after(PATIENCE):
+            blocks = []
+            for feed in (follower.feed, other):
+                feed.begin()
+                blocks.append(await feed.next())
+        group.cancel_scope.cancel()
+    assert blocks[0] is blocks[1]
+    assert follower.stats.events == 1000
+    other.close()
+    follower.close()
+
+
+def test_how_far_a_lane_is_behind_follows_what_is_committed(logs: Path) -> None:
+    append(logs / "a.log", "one\n")
+    follower = Follower(logs.parent / "state", logs / "*.log")
+    follower.look()
+    missing, since = follower.feed.behind()
+    assert missing == 4
+    assert since is not None
+    follower.read()
+    assert follower.feed.behind()[0] == 4
+    follower.commit()
+    assert follower.feed.behind() == (0, None)
+    append(logs / "a.log", "half")
+    follower.poll()
+    assert follower.feed.behind()[0] == 4
+    follower.close()
+
+
+async def test_r15_while_the_state_cannot_be_written_nothing_new_is_sent_and_it_is_said(logs: Path) -> None:
+    append(logs / "a.log", "one\n")
+    follower = Follower(logs.parent / "state", logs / "*.log", watch="poll", poll_interval=0.05)
+    running = Running(follower)
+    with sqlite3.connect(follower.state / "state.db", isolation_level=None) as blocker:
+        follower.store._db.execute("PRAGMA busy_timeout=1")
+        blocker.execute("BEGIN IMMEDIATE")
+        async with anyio.create_task_group() as group:
+            await group.start(follower.source.run, running.agent)
+            assert running.agent.state_errors >= 1
+            assert "locked" in (running.agent.state_error or "")
+            blocker.execute("ROLLBACK")
+            follower.feed.begin()
+            await running.expect("one")
+            group.cancel_scope.cancel()
+    blocker.close()
+    assert follower.store.streams("logs")
+    follower.close()
+
+
+def test_r11_idle_files_are_closed_beyond_a_bound(logs: Path) -> None:
+    for number in range(300):
+        append(logs / f"{number}.log", "x\n")
+    follower = Follower(logs.parent / "state", logs / "*.log")
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - a count of descriptors
+    assert len(follower.poll()) == 300
+    assert len(os.listdir("/proc/self/fd")) - before <= 256 + 1  # noqa: PTH208
+    append(logs / "0.log", "y\n")
+    assert follower.poll() == ["y"]
+    follower.close()
