@@ -1,7 +1,7 @@
 """All streams of one source: which file holds which of them now.
 
 ``resolve`` looks at the files of one family together and decides for each whether it continues a known stream, is a
-copy of one, or is new. The rules, and the field failures behind them, stand beside ``_decide``.
+copy of one, or is new. The rules stand in ``evidence`` and ``copies``, their order in ``_decide``.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from agent.state.records import CopyRow
 from agent.streams.content import DAMAGED, open_content
+from agent.streams.copies import Copies
+from agent.streams.evidence import by_evidence, continues_open, may_continue, may_copy
 from agent.streams.family import family, is_compressed, loose_family
 from agent.streams.handles import Handles
 from agent.streams.identity import digest, head_length, stream_id
@@ -21,7 +22,6 @@ from agent.streams.places import (
     MovedError,
     Place,
     continues,
-    end_mark,
     first_bytes,
     has_head,
     look,
@@ -78,17 +78,13 @@ class Catalog:
         self._by_inode: dict[tuple[int, int], Stream] = {}
         self._by_family: defaultdict[str, list[Stream]] = defaultdict(list)
         self._paths: defaultdict[str, set[str]] = defaultdict(set)
-        self._copies = {row.path: row for row in store.copies(source)}
         self._fresh: dict[str, Stream] = {}
         self._stale: dict[str, Stream] = {}
         """Streams whose row in the state says where they were, not where they are."""
         self._recently_unplaced: dict[str, Stream] = {}
-        self._copied = {_seen(row): row for row in self._copies.values()}
         for row in store.streams(source):
             self._recall(row)
-        for copy in self._copies.values():
-            if copy.stream in self.streams:
-                self.streams[copy.stream].copied[copy.length] = copy.mark
+        self._copies = Copies(source=source, store=store, streams=self.streams)
 
     def _recall(self, row: StreamRow) -> None:
         stream = Stream(
@@ -237,7 +233,7 @@ class Catalog:
         Where identical bytes allow two readings: a new file at the live path is new, one at a rotated name is a copy;
         a copy is only believed while its original is there to compare with, or gone.
         """
-        if self._is_noted_copy(place):
+        if self._copies.holds(place, self.streams):
             return
         recent = self._now() - place.mtime_ns / 1e9 < QUIET_SECONDS
         if place.compressed and recent and not whole(place):
@@ -250,46 +246,22 @@ class Catalog:
                 self._wait_for_first_line(place, name)
                 return
             length = len(first)
-        for stream in self._candidates(name, place):
+        for stream in by_evidence(self._known_as(name, place), place):
             if stream.path is None:
-                if self._continues(stream, place, first):
+                if may_continue(stream, place) and continues_open(stream, place, first):
                     self._place(stream, place)
                     return
-                if place.path != name and self._is_old_copy(stream, place, first):
-                    self._note_copy(stream, place)
+                if place.path != name and self._copies.held(stream, place, first):
+                    self._copies.note(stream, place)
                     return
-            elif self._may_copy(stream, place) and has_head(stream, first) and self._same(stream, place):
-                self._note_copy(stream, place)
+            elif may_copy(stream, place) and has_head(stream, first) and self._same(stream, place):
+                self._copies.note(stream, place)
                 return
         self._begin(place, name, first[:length])
 
-    def _candidates(self, name: str, place: Place) -> list[Stream]:
-        """Return the streams that the file may belong to, those with the most evidence first."""
+    def _known_as(self, name: str, place: Place) -> list[Stream]:
         known = {s.id: s for key in (name, loose_family(place.path)) for s in self._by_family.get(key, ())}
-
-        def evidence(stream: Stream) -> tuple[object, ...]:
-            apart = abs(stream.mtime_ns - place.mtime_ns)  # compressing keeps the time
-            return (stream.path is not None, stream.content is None, -stream.mark_at, apart, -stream.generation)
-
-        return sorted(known.values(), key=evidence)
-
-    def _continues(self, stream: Stream, place: Place, first: bytes) -> bool:
-        if not self._may_continue(stream, place) or not continues(stream, place, first):
-            return False
-        # Where every file begins alike, a descriptor that is still open tells more than the mark.
-        return stream.content is None or stream.inode == place.inode or same_bytes(stream.content, place)
-
-    @staticmethod
-    def _may_continue(stream: Stream, place: Place) -> bool:
-        # The same inode on another device: the disk was renumbered by a reboot or moved to another host.
-        if place.compressed or place.inode == stream.inode:
-            return True
-        # A file made anew under the stream's last name, or at the live path, is new whatever its bytes say.
-        return place.path != stream.last_path and (place.rotated or loose_family(place.path) != place.path)
-
-    @staticmethod
-    def _may_copy(stream: Stream, place: Place) -> bool:
-        return place.compressed or (place.rotated and stream.path == family(place.path))
+        return list(known.values())
 
     def _same(self, stream: Stream, place: Place) -> bool:
         content = self.open(stream)
@@ -301,45 +273,6 @@ class Catalog:
     def _wait_for_first_line(self, place: Place, name: str) -> None:
         if place.size and place.rotated:
             self.unfinished.add(name)
-
-    def _is_noted_copy(self, place: Place) -> bool:
-        row = self._copied.get(_seen(place))  # under whatever name: copies are rotated, too
-        stream = self.streams.get(row.stream) if row else None
-        if row is None or stream is None:
-            return False
-        # The copy becomes the place to read from once the original is gone.
-        return stream.path is not None or row.length < stream.reached
-
-    def _is_old_copy(self, stream: Stream, place: Place, first: bytes) -> bool:
-        """Tell whether the file is the beginning of ``stream`` as a copy had it that is not there any more.
-
-        Between copying and truncating more is written and read; such a copy ends before the tail mark, and once it is
-        compressed nothing but its own end tells what it is.
-        """
-        if not stream.copied or not has_head(stream, first):
-            return False
-        length, mark = end_mark(place)
-        return length <= stream.reached and stream.copied.get(length) == mark
-
-    def _note_copy(self, stream: Stream, place: Place) -> None:
-        length, mark = end_mark(place)
-        row = CopyRow(
-            source=self.source,
-            path=place.path,
-            device=place.device,
-            inode=place.inode,
-            size=place.size,
-            mtime_ns=place.mtime_ns,
-            stream=stream.id,
-            length=length,
-            mark=mark,
-        )
-        if (old := self._copies.get(place.path)) is not None:
-            self._copied.pop(_seen(old), None)
-        self._copies[place.path] = self._copied[_seen(place)] = row
-        stream.copied[length] = mark
-        self._store.put_copy(row)
-        log.debug("copy_recognised", source=self.source, path=place.path, stream=stream.id)
 
     def _begin(self, place: Place, name: str, head: bytes) -> None:
         hashed = digest(head)
@@ -503,7 +436,3 @@ class Catalog:
     def close(self) -> None:
         """Let go of every open file."""
         self.handles.close_all()
-
-
-def _seen(file: Place | CopyRow) -> tuple[int, int, int, int]:
-    return (file.device, file.inode, file.size, file.mtime_ns)
