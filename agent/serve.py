@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import socket
 import stat
@@ -11,14 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from agent.errors import AgentError
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import AsyncIterator, Iterator
+
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 _POLL_SECONDS = 0.005
 _BACKLOG = 1024
+_HEAD_BYTES = 64 << 10
+_HEAD_SECONDS = 20.0
 
 
 class _Server(uvicorn.Server):
@@ -27,6 +34,51 @@ class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+class _Protocol(HttpToolsProtocol):
+    """Connections that send no complete head of a request are not kept for ever, nor heads of any size."""
+
+    _in_head = False
+    _head_bytes = 0
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._start_timer()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._stop_timer()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > _HEAD_BYTES and not self.transport.is_closing():
+                self.send_400_response("The head of the request is too large.")
+        # The server ends its own keep-alive timer when anything comes, be it no request.
+        cycle: RequestResponseCycle | None = self.cycle
+        waiting = cycle is None or cycle.response_complete
+        if waiting and self._timer is None and self.timeout_keep_alive_task is None:
+            self._start_timer()
+
+    def on_message_begin(self) -> None:
+        self._in_head, self._head_bytes = True, 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        self._stop_timer()
+        super().on_headers_complete()
+
+    def _start_timer(self) -> None:
+        self._timer = self.loop.call_later(_HEAD_SECONDS, self.transport.close)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
 
 @asynccontextmanager
@@ -45,7 +97,7 @@ async def serving(
     bound = _bind(listen)
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=_Protocol,
         ws="none",
         lifespan="off",
         log_config=None,
@@ -84,7 +136,7 @@ def _unlink(listen: str) -> None:
 def split_listen(listen: str) -> tuple[str, int]:
     """Return host and port of ``HOST:PORT``, brackets taken off; raises ``AgentError``."""
     host, _, port = listen.rpartition(":")
-    if not host or not port.isdigit():
+    if not host or not port.isdecimal() or int(port) > 65535:
         raise AgentError(f"found {listen!r}; allowed: HOST:PORT or unix:/path.sock")
     return host.removeprefix("[").removesuffix("]"), int(port)
 
@@ -93,8 +145,15 @@ def is_loopback(listen: str) -> bool:
     """Tell whether only this machine can reach the address."""
     if listen.startswith("unix:"):
         return True
-    host = split_listen(listen)[0]
-    return host in ("localhost", "::1") or host.startswith("127.")
+    return is_loopback_host(split_listen(listen)[0])
+
+
+def is_loopback_host(host: str) -> bool:
+    """Tell whether ``host``, without port and brackets, is this machine by its loopback address."""
+    try:
+        return host.lower() == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _bind(listen: str) -> socket.socket:
@@ -139,7 +198,7 @@ def _remove_stale(path: str) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         try:
             probe.connect(path)
-        except OSError:
+        except ConnectionRefusedError:
             Path(path).unlink(missing_ok=True)
 
 

@@ -44,12 +44,16 @@ def run(arguments: argparse.Namespace) -> int:
     import structlog
 
     from agent import collector
-    from agent.errors import UsageError
+    from agent.errors import AgentError, UsageError
     from agent.serve import is_loopback
 
     configure_logging(arguments, None)
     settings = collector.Settings(tokens=_tokens(arguments.token_file))
-    if not settings.tokens and not is_loopback(arguments.listen):
+    try:
+        reachable = not is_loopback(arguments.listen)
+    except AgentError as error:
+        raise UsageError(f"--listen: {error}") from error
+    if reachable and not settings.tokens:
         raise UsageError(
             f"--listen: found {arguments.listen}, which others can reach, and no token;"
             f" allowed: a loopback address, or a token in {TOKEN_VARIABLE} or --token-file"

@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from agent.collector.guard import problem, refusal
 from agent.collector.ingest import ingest
+from agent.collector.limits import Budget
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -31,6 +32,8 @@ class Settings:
     max_events: int = 10_000
     """Of one request."""
     body_timeout_seconds: float = 30.0
+    max_waiting_bytes: int = 128 << 20
+    """Of all requests together that are being received or stored."""
 
     def __repr__(self) -> str:
         """Show how many tokens there are, not which."""
@@ -48,6 +51,7 @@ def collector_app(store: Store, settings: Settings) -> Starlette:
     )
     app.state.store = store
     app.state.settings = settings
+    app.state.budget = Budget(settings.max_waiting_bytes)
     return app
 
 

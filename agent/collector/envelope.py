@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any
@@ -9,11 +10,15 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Raw
 
+from agent.collector.split import split_events
+
 MAX_ID_CHARACTERS = 256
+MAX_NAMED_CHARACTERS = 4096
+"""Of a refused event's id that is repeated: enough for the sender to know it again, not enough to be flooded with."""
 
 
 class _Inside(msgspec.Struct, gc=False):
-    log_type: Any = UNSET
+    log_type: Raw = Raw()  # as it stands: the event is free-form, whatever this is does not make it invalid
 
 
 class _Event(msgspec.Struct, gc=False):
@@ -39,6 +44,8 @@ _BULK = msgspec.json.Decoder(_Bulk)
 _TYPED = msgspec.json.Decoder(_Typed)
 _EVENT = msgspec.json.Decoder(_Event)
 _NAMED = msgspec.json.Decoder(_Named)
+_PLAIN_ID = re.compile(rb'"unique_id"\s*:\s*"([a-zA-Z0-9\-._]+)"')
+_LEAP_SECOND = re.compile(rb'("create_time"\s*:\s*"[^"]{17})60')
 
 
 class EnvelopeError(ValueError):
@@ -70,13 +77,12 @@ def parse(body: bytes, *, max_events: int) -> Bulk:
     """Judge the events of ``body``. Raises ``EnvelopeError``, or ``OverflowError`` when there are too many."""
     try:
         body.decode()  # the decoder does not look at text it skips
-        bulk = _BULK.decode(body)
+        bulk, raw = _outer(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise EnvelopeError(_reason(error)) from error
-    if len(bulk.events) > max_events:
-        raise OverflowError(f"{len(bulk.events)} events; allowed: at most {max_events}")
+    if len(raw) > max_events:
+        raise OverflowError(f"{len(raw)} events; allowed: at most {max_events}")
     list_all = bool(bulk.always_respond_with_events)
-    raw = list(map(bytes, bulk.events))
     try:
         typed = _TYPED.decode(body).events
     except (msgspec.MsgspecError, RecursionError):
@@ -84,22 +90,43 @@ def parse(body: bytes, *, max_events: int) -> Bulk:
     return Bulk(rows=[_row(event, data) for event, data in zip(typed, raw, strict=True)], list_all=list_all)
 
 
+def _outer(body: bytes) -> tuple[_Bulk, list[bytes]]:
+    try:
+        bulk = _BULK.decode(body)
+    except (msgspec.MsgspecError, RecursionError):
+        parts = split_events(body)
+        if parts is None:
+            raise
+        return _BULK.decode(parts[0]), parts[1]
+    return bulk, list(map(bytes, bulk.events))
+
+
 def _one_by_one(raw: list[bytes], *, list_all: bool) -> Bulk:
     bulk = Bulk(rows=[], list_all=list_all)
     for data in raw:
         try:
-            bulk.rows.append(_row(_EVENT.decode(data), data))
+            bulk.rows.append(_row(_event(data), data))
         except (msgspec.MsgspecError, RecursionError) as error:
             bulk.invalid.append((_name(data), _reason(error)))
     return bulk
 
 
+def _event(data: bytes) -> _Event:
+    try:
+        return _EVENT.decode(data)
+    except msgspec.ValidationError:
+        # RFC 3339 knows leap seconds, the decoder does not.
+        if b":60" not in data:
+            raise
+        return _EVENT.decode(_LEAP_SECOND.sub(rb"\g<1>59", data))
+
+
 def _row(event: _Event, data: bytes) -> Row:
-    kind = event.event.log_type
+    kind = bytes(event.event.log_type)
     return Row(
         unique_id=event.unique_id,
         create_time=event.create_time,
-        log_type=kind if isinstance(kind, str) else "",
+        log_type=kind[1:-1].decode() if kind[:1] == b'"' and b"\\" not in kind else "",
         envelope=data,
     )
 
@@ -109,8 +136,10 @@ def _name(data: bytes) -> str:
     try:
         found = _NAMED.decode(data).unique_id
     except (msgspec.MsgspecError, RecursionError):
-        return ""
-    return found[:MAX_ID_CHARACTERS] if isinstance(found, str) else ""
+        # An id that is not named would count as stored, so look for it in what cannot be decoded.
+        match = _PLAIN_ID.search(data)
+        return match[1].decode() if match else ""
+    return found[:MAX_NAMED_CHARACTERS] if isinstance(found, str) else ""
 
 
 def _reason(error: Exception) -> str:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hmac
+import re
 from typing import TYPE_CHECKING
 
 from starlette.responses import JSONResponse
+
+from agent.serve import is_loopback_host
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,21 +16,23 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-_LOCAL = ("localhost", "127.0.0.1", "[::1]", "::1")
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]]*?)\.?(?::\d*)?", re.IGNORECASE)
 
 
 def refusal(request: Request, *, tokens: Sequence[str]) -> Response | None:
     """Return the answer to a caller that may not call, None for one that may."""
     if tokens:
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
-        offered = given.strip().encode()
+        offered = given.strip().encode("latin-1")
         # Every token is compared, in constant time, so that timing tells nothing.
         matches = [hmac.compare_digest(offered, token.encode()) for token in tokens]
         if scheme.lower() == "bearer" and any(matches):
             return None
         return problem(401, "unauthorized", "a bearer token is required", {"WWW-Authenticate": 'Bearer realm="audit"'})
-    host = request.headers.get("host", "").rsplit(":", 1)[0] if request.url.port else request.headers.get("host", "")
-    if "origin" in request.headers or host.rstrip(".") not in (*_LOCAL, ""):
+    # A page of a web site whose name was made to point here (DNS rebinding) says so in Host.
+    named = _HOST.fullmatch(request.headers.get("host", ""))
+    host = named[1].strip("[]") if named else "?"
+    if "origin" in request.headers or not (host == "" or is_loopback_host(host)):
         return problem(403, "forbidden", "without a token only programs of this machine may call, not web pages")
     return None
 

@@ -12,12 +12,14 @@ from starlette.responses import Response
 from agent.collector.body import BodyError, read_body
 from agent.collector.envelope import Bulk, EnvelopeError, parse
 from agent.collector.guard import problem, refusal
-from agent.collector.store import OverloadedError, StoreError
+from agent.collector.limits import OverloadedError
+from agent.collector.store import StoreError
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
     from agent.collector.app import Settings
+    from agent.collector.limits import Budget
     from agent.collector.store import Store
 
 log = structlog.get_logger(__name__)
@@ -29,11 +31,13 @@ async def ingest(request: Request) -> Response:
     store: Store = request.app.state.store
     if (refused := refusal(request, tokens=settings.tokens)) is not None:
         return refused
+    budget: Budget = request.app.state.budget
     try:
-        bulk = parse(await read_body(request, settings), max_events=settings.max_events)
-        duplicates = await store.put(bulk.rows)
+        with budget.request() as take:
+            bulk = parse(await read_body(request, settings, take=take), max_events=settings.max_events)
+            duplicates = await store.put(bulk.rows)
     except BodyError as error:
-        # The rest of an unread body would be taken for the next request.
+        # There may be more to come of it, which is no next request.
         return problem(error.status, "body", error.reason, {"Connection": "close"})
     except EnvelopeError as error:
         return problem(400, "envelope", str(error))
@@ -50,9 +54,15 @@ async def ingest(request: Request) -> Response:
 def _processed(bulk: Bulk, duplicates: list[str]) -> dict[str, Any]:
     """Return the answer: in no list means done, so only what needs saying is listed."""
     done = [{"unique_id": name, "status": "duplicate"} for name in duplicates]
-    if bulk.list_all:
-        left = dict.fromkeys(duplicates)
-        done += [{"unique_id": r.unique_id, "status": "success"} for r in bulk.rows if r.unique_id not in left]
+    # An id that was also refused is named as stored, else the refusal would count for both (WIRE 4.4, 4).
+    unclear = {name for name, _ in bulk.invalid}
+    if bulk.list_all or unclear:
+        left = set(duplicates)
+        done += [
+            {"unique_id": row.unique_id, "status": "success"}
+            for row in bulk.rows
+            if row.unique_id not in left and (bulk.list_all or row.unique_id in unclear)
+        ]
     refused = [{"unique_id": name, "status": "invalid", "status_message": why} for name, why in bulk.invalid]
     return {"success_events": done, "discard_events": refused, "retry_events": []}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import threading
 import time
@@ -25,6 +26,9 @@ log = structlog.get_logger(__name__)
 VERSION = 1
 GROUP_EVENTS = 20_000
 """At most this many events are committed together, so that no request waits for a giant transaction."""
+PROBE_SECONDS = 5.0
+"""How often a database that failed is tried again while no event comes: callers may be waiting for it to be well."""
+_PROBE = ("DROP TABLE IF EXISTS probe", "CREATE TABLE probe AS SELECT zeroblob(65536) AS room", "DROP TABLE probe")
 
 _TABLES = f"""
 BEGIN IMMEDIATE;
@@ -46,14 +50,9 @@ class StoreError(Exception):
     """Nothing of a request was stored now; it may be tried again."""
 
 
-class OverloadedError(Exception):
-    """More waits to be stored than may wait."""
-
-
 @dataclass(slots=True)
 class _Job:
     rows: Sequence[Row]
-    size: int
     done: anyio.Event = field(default_factory=anyio.Event)
     duplicates: list[str] = field(default_factory=list)
     error: Exception | None = None
@@ -62,12 +61,10 @@ class _Job:
 class Store:
     """The events that were ever accepted."""
 
-    def __init__(self, database: str, *, max_waiting_bytes: int = 64 << 20) -> None:
+    def __init__(self, database: str) -> None:
         """Open or create ``database``, a path or ``:memory:``. Raises ``AgentError``."""
         self.error: str | None = None
         """Why the newest commit failed, None when it did not."""
-        self._max_waiting = max_waiting_bytes
-        self._waiting_bytes = 0
         self._waiting: list[_Job] = []
         self._rung = anyio.Event()
         self._lock = threading.Lock()
@@ -93,20 +90,14 @@ class Store:
     async def put(self, rows: Sequence[Row]) -> list[str]:
         """Store ``rows``; return the ids that were there already, once for each repetition.
 
-        They are on disk when this returns. Raises ``OverloadedError`` or ``StoreError``; then none is promised.
+        They are on disk when this returns. Raises ``StoreError``; then none of them is stored.
         """
         if not rows:
             return []
-        size = sum(len(row.envelope) for row in rows)
-        if self._waiting_bytes and self._waiting_bytes + size > self._max_waiting:
-            raise OverloadedError
-        job = _Job(rows=rows, size=size)
-        self._waiting_bytes += size
+        job = _Job(rows=rows)
         self._waiting.append(job)
         self._rung.set()
-        # A client that goes away must not leave the account wrong.
-        with anyio.CancelScope(shield=True):
-            await job.done.wait()
+        await job.done.wait()
         if job.error is not None:
             raise StoreError(str(job.error)) from job.error
         return job.duplicates
@@ -117,7 +108,8 @@ class Store:
             while True:
                 if not self._waiting:
                     self._rung = anyio.Event()
-                    await self._rung.wait()
+                    with anyio.move_on_after(math.inf if self.error is None else PROBE_SECONDS):
+                        await self._rung.wait()
                 await self._commit_group()
         finally:
             with anyio.CancelScope(shield=True):
@@ -132,9 +124,8 @@ class Store:
             group.append(job)
             events += len(job.rows)
         with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(self._commit, group)
+            await anyio.to_thread.run_sync(self._commit if group else self._probe, group)
         for job in group:
-            self._waiting_bytes -= job.size
             job.done.set()
 
     def _commit(self, group: Sequence[_Job]) -> None:
@@ -145,16 +136,24 @@ class Store:
                 for job in group:
                     last = self._insert(job, last)
                 self._db.execute("COMMIT")
-            except sqlite3.Error as error:
+            except (sqlite3.Error, ValueError, OverflowError) as error:
                 self._roll_back()
                 self._failed(error)
                 for job in group:
                     job.error = error
                     job.duplicates.clear()
-                return
-        if self.error is not None:
-            log.info("store_recovered", was=self.error)
-            self.error = None
+            else:
+                self._worked()
+
+    def _probe(self, _group: Sequence[_Job]) -> None:
+        with self._lock:
+            try:
+                for statement in _PROBE:
+                    self._db.execute(statement)
+            except sqlite3.Error as error:
+                self._failed(error)
+            else:
+                self._worked()
 
     def _insert(self, job: _Job, last: int) -> int:
         """Insert one request's events; note which ids were there before. Returns the newest row id."""
@@ -180,7 +179,12 @@ class Store:
         except sqlite3.Error as error:
             log.warning("store_rollback_failed", error=str(error))
 
-    def _failed(self, error: sqlite3.Error) -> None:
+    def _worked(self) -> None:
+        if self.error is not None:
+            log.info("store_recovered", was=self.error)
+            self.error = None
+
+    def _failed(self, error: Exception) -> None:
         if self.error is None:
             log.error("store_write_failed", error=str(error), then="answering 503 until it works again")
         self.error = str(error)
