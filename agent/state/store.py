@@ -21,6 +21,7 @@ import structlog
 from agent.errors import StateError
 from agent.state.records import CopyRow, CursorRow, StreamRow
 from agent.state.schema import TABLES, VERSION
+from agent.state.sound import check, is_damage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -42,8 +43,8 @@ class Store:
         self.set_aside: Path | None = None
         try:
             self._db = self._open()
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+            if not is_damage(error):
                 message = (
                     f"{path}: cannot be opened: {error}; check the permissions and the disk of the state directory"
                 )
@@ -66,9 +67,7 @@ class Store:
                     f"{self.path}: written by a newer version (schema {found}, this is {VERSION}); upgrade the agent"
                 )
                 raise StateError(message)
-            problem = db.execute("PRAGMA quick_check(1)").fetchone()[0]
-            if problem != "ok":
-                raise sqlite3.DatabaseError(problem)
+            check(db)
         except BaseException:
             db.close()
             raise

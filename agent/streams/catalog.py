@@ -23,6 +23,7 @@ from agent.streams.places import (
     Place,
     continues,
     first_bytes,
+    furthest_mark,
     has_head,
     look,
     mark_before,
@@ -202,7 +203,7 @@ class Catalog:
 
     def _known(self, place: Place) -> bool:
         """Tell whether the file is the one a stream was last seen in, by inode, head and tail mark."""
-        stream = self._by_inode.get(place.key)
+        stream = self._at_inode(place)
         if stream is None:
             return False
         moved = stream.path != place.path
@@ -219,6 +220,18 @@ class Catalog:
             return False
         self._place(stream, place)
         return True
+
+    def _at_inode(self, place: Place) -> Stream | None:
+        """Return the stream last seen in this inode; after a restart, several may have been, one after the other."""
+        stream = self._by_inode.get(place.key)
+        if stream is None or stream.path is not None:
+            return stream
+        rivals = [s for s in self._by_family[stream.family] if s.path is None and (s.device, s.inode) == place.key]
+        if len(rivals) > 1:
+            for rival in sorted(rivals, key=lambda s: -s.mark_at):
+                if self._verified(rival, place):
+                    return rival
+        return stream
 
     def _verified(self, stream: Stream, place: Place) -> bool:
         try:
@@ -375,10 +388,8 @@ class Catalog:
         """Tell whether the open file still has the stream's bytes before its mark; else have it resolved again."""
         if is_compressed(stream.last_path):
             return True  # it does not change under its descriptor, and going back in it is dear
-        if stream.mark_at:
-            same = mark_before(content, stream.mark_at) == stream.mark
-        else:
-            same = has_head(stream, content.read(0, stream.head_bytes))
+        offset, mark = furthest_mark(stream)
+        same = mark_before(content, offset) == mark if offset else has_head(stream, content.read(0, stream.head_bytes))
         if same:
             return True
         self.handles.close(stream)

@@ -99,13 +99,20 @@ def has_head(stream: Stream, first: bytes) -> bool:
     return len(first) >= stream.head_bytes and digest(first[: stream.head_bytes]) == stream.head
 
 
+def furthest_mark(stream: Stream) -> tuple[int, bytes]:
+    """Return the (offset, tail mark) that says most of the stream's bytes; (0, b"") when only its head is known."""
+    copied = max(stream.copied, default=0)  # where a copy ended may be known before anything was read
+    return (copied, stream.copied[copied]) if copied > stream.mark_at else (stream.mark_at, stream.mark)
+
+
 def continues(stream: Stream, place: Place, first: bytes) -> bool:
     """Tell whether the file has the stream's head, and its bytes before the furthest known offset."""
     if not has_head(stream, first) or (not place.compressed and place.size < stream.reached):
         return False
     content = open_place(place)
     try:
-        return not stream.mark_at or mark_before(content, stream.mark_at) == stream.mark
+        offset, mark = furthest_mark(stream)
+        return not offset or mark_before(content, offset) == mark
     except DAMAGED:
         return False
     finally:

@@ -113,7 +113,7 @@ def test_r14_a_file_that_is_no_database_is_set_aside(tmp_path: Path, damage: byt
             assert [entry["event"] for entry in logged] == ["state_damaged"]
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_r14_damage_at_any_byte_never_keeps_the_agent_from_starting(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
@@ -142,6 +142,19 @@ def test_r14_damage_at_any_byte_never_keeps_the_agent_from_starting(
         store.put_streams([stream("s3")], durable=True)
     finally:
         store.close()
+
+
+def test_r14_a_table_that_is_missing_and_a_value_of_another_type_are_damage(tmp_path: Path) -> None:
+    for number, change in enumerate(
+        ("DROP TABLE copies", "UPDATE streams SET inode = 'x'", "UPDATE cursors SET mark = 1")
+    ):
+        path = tmp_path / str(number)
+        filled(path).close()
+        with closing(sqlite3.connect(path, isolation_level=None)) as db:
+            db.execute(change)
+        with structlog.testing.capture_logs(), closing(Store(path)) as store:
+            assert store.set_aside is not None
+            assert store.cursors("lane") == []
 
 
 def test_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> None:
