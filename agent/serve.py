@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import os
 import socket
 import stat
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,6 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from agent.errors import AgentError
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import AsyncIterator, Iterator
 
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
@@ -96,7 +96,7 @@ async def serving(
     """
     bound = _bind(listen)
     config = uvicorn.Config(
-        app,
+        _cut_short(app),
         http=_Protocol,
         ws="none",
         lifespan="off",
@@ -126,6 +126,22 @@ async def serving(
     finally:
         bound.close()
         _unlink(listen)
+
+
+def _cut_short(app: Any) -> Any:  # noqa: ANN401 # ASGI applications
+    """Return ``app``, which answers 503 where its work is cancelled because the grace is over."""
+    headers = [(b"content-length", b"0"), (b"connection", b"close"), (b"retry-after", b"5")]
+
+    async def served(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 # as ASGI has them
+        try:
+            await app(scope, receive, send)
+        except asyncio.CancelledError:
+            # Swallowed: the server cancels nothing but what is left at its end, and would log it as a crash.
+            with suppress(RuntimeError):  # an answer has begun
+                await send({"type": "http.response.start", "status": 503, "headers": headers})
+                await send({"type": "http.response.body"})
+
+    return served
 
 
 def _unlink(listen: str) -> None:

@@ -11,13 +11,15 @@ from starlette.requests import ClientDisconnect
 from agent.collector.limits import OverloadedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from starlette.requests import Request
 
     from agent.collector.app import Settings
 
 _GZIP = 31
+_STEP_BYTES = 1 << 18
+"""A body is expanded in steps: a few bytes of a bomb may be as much as there is memory."""
 _READ_ON = 4
 """A refused body is read up to this many times the limit."""
 
@@ -54,15 +56,14 @@ async def read_body(request: Request, settings: Settings, *, take: Callable[[int
                         break
                     continue
                 try:
-                    part = _part(inflate, chunk, received, size, settings)
-                    take(len(part))
+                    for part in _parts(inflate, chunk, received, size, settings):
+                        take(len(part))
+                        size += len(part)
+                        parts.append(part)
                 except (BodyError, OverloadedError) as error:
                     refused = error
                     take(-size)
                     parts.clear()
-                else:
-                    size += len(part)
-                    parts.append(part)
     except TimeoutError as error:
         raise refused or BodyError(408, f"body not received within {settings.body_timeout_seconds:g} s") from error
     except ClientDisconnect as error:
@@ -84,22 +85,23 @@ def _declared(request: Request, settings: Settings) -> BodyError | None:
     return error
 
 
-def _part(inflate: zlib._Decompress | None, chunk: bytes, received: int, size: int, settings: Settings) -> bytes:
+def _parts(
+    inflate: zlib._Decompress | None, chunk: bytes, received: int, size: int, settings: Settings
+) -> Iterator[bytes]:
     if received > settings.max_body_bytes:
         raise BodyError(413, f"body larger than {settings.max_body_bytes} bytes")
     if inflate is None:
-        return chunk
-    try:
-        return _expand(inflate, chunk, settings.max_expanded_bytes - size)
-    except zlib.error as error:
-        raise BodyError(400, f"not gzip: {error}") from error
-
-
-def _expand(inflate: zlib._Decompress, chunk: bytes, room: int) -> bytes:
-    # One byte more than there is room for tells a bomb from a body that just fits.
-    part = inflate.decompress(chunk, room + 1)
-    if len(part) > room or inflate.unconsumed_tail:
-        raise BodyError(413, "body expands to more than is allowed")
-    if inflate.unused_data:
-        raise BodyError(400, "data after the end of the gzip stream")
-    return part
+        yield chunk
+        return
+    while chunk:
+        try:
+            part = inflate.decompress(chunk, _STEP_BYTES)
+        except zlib.error as error:
+            raise BodyError(400, f"not gzip: {error}") from error
+        size += len(part)
+        if size > settings.max_expanded_bytes:
+            raise BodyError(413, f"body expands to more than {settings.max_expanded_bytes} bytes")
+        if inflate.unused_data:
+            raise BodyError(400, "data after the end of the gzip stream")
+        yield part
+        chunk = inflate.unconsumed_tail

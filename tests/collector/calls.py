@@ -6,9 +6,10 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -109,9 +110,15 @@ class Process:
         assert found, self.output()
         return found[1]
 
-    def client(self, **options: Any) -> httpx.Client:
+    def stored(self) -> list[str]:
+        """Return the ids in its database, in the order of arrival."""
+        with closing(sqlite3.connect(self.database)) as database:
+            assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+            return [row[0] for row in database.execute("SELECT unique_id FROM events ORDER BY id")]
+
+    def client(self, *, base_url: str | None = None, **options: Any) -> httpx.Client:
         """Return a client of it."""
-        return httpx.Client(base_url=self.url(), timeout=60, trust_env=False, **options)
+        return httpx.Client(base_url=base_url or self.url(), timeout=60, trust_env=False, **options)
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Signal it and return the exit code."""

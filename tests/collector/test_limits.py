@@ -7,11 +7,11 @@ import json
 import resource
 import socket
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
-import httpx
 import pytest
 
 from tests.collector.calls import PATH, bulk, collecting, event, process
@@ -19,7 +19,8 @@ from tests.support.processes import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
+
+    import httpx
 
 pytestmark = pytest.mark.anyio
 
@@ -102,14 +103,14 @@ async def test_a_body_just_within_the_limits_is_taken() -> None:
 
 
 def test_a_gzip_bomb_is_refused_without_taking_the_memory(tmp_path: Path) -> None:
-    bomb = gzip.compress(gzip.compress(b"\0" * (1 << 30), 9).ljust(1 << 20, b"\0") + b" " * (1 << 29), 9)
-    assert len(bomb) < 2 * MIB
+    bomb = gzip.compress(b" " * (400 * MIB))
+    assert len(bomb) < MIB
     with process(tmp_path) as collector, collector.client() as client:
         headers = {"Content-Encoding": "gzip"}
         assert [client.post(PATH, content=bomb, headers=headers).status_code for _ in range(3)] == [413] * 3
-        status = (tmp_path.__class__("/proc") / str(collector.process.pid) / "status").read_text()
+        status = Path(f"/proc/{collector.process.pid}/status").read_text()
         peak_kib = int(status.split("VmHWM:")[1].split()[0])
-        assert peak_kib < 400 * 1024
+        assert peak_kib < 250 * 1024
         assert client.post(PATH, content=bulk(event("a"))).status_code == 201
 
 
@@ -135,9 +136,10 @@ async def test_more_than_may_be_held_is_asked_to_come_again_later() -> None:
         host, port = c.url.removeprefix("http://").split(":")
         async with await anyio.connect_tcp(host, int(port)) as slow:
             await slow.send(head(len(body)) + body[:4000])
-            with anyio.fail_after(60):
-                while (answer := await c.post(bulk(event("b", event={"x": "y" * 5000})))).status_code == 201:
-                    await anyio.sleep(0.01)  # the slow one has not been read yet
+            for _ in range(1000):
+                answer = await c.post(bulk(event("b", event={"x": "y" * 5000})))
+                if answer.status_code != 201:  # else the slow one has not been read yet
+                    break
             assert answer.status_code == 429
             assert 1 <= int(answer.headers["Retry-After"]) <= 10
             await slow.send(body[4000:])
@@ -235,16 +237,9 @@ def test_a_full_disk_is_told_as_such_nothing_is_acknowledged_and_it_recovers(tmp
         # By itself: nobody may be sending while it is known to fail.
         wait_until(lambda: client.get("/healthz").status_code == 200, what="recovery", on_timeout=collector.output)
         assert post(20_000).status_code == 201
-        stored = stored_ids(client, acknowledged)
-        assert stored == len(acknowledged)
+        assert collector.stored() == acknowledged
         assert "store_write_failed" in collector.output()
         assert "store_recovered" in collector.output()
-
-
-def stored_ids(client: httpx.Client, names: list[str]) -> int:
-    """Ask which of the ids are known: those are duplicates."""
-    answer = client.post(PATH, content=bulk(*(event(name) for name in names)))
-    return len(answer.json()["success_events"])
 
 
 def test_many_slow_connections_do_not_keep_others_out(tmp_path: Path) -> None:
