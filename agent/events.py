@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
+import msgspec
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -84,8 +86,9 @@ class Transaction:
         return len(self.bodies)
 
     def unique_ids(self) -> list[str]:
-        """Return the ``unique_id`` of every event, in order."""
-        return [unique_id(s.stream, offset) for s in self.slices for offset in s.offsets]
+        """Return the ``unique_id`` of every event, in order, as it stands in the event."""
+        made = [unique_id(s.stream, offset) for s in self.slices for offset in s.offsets]
+        return [own_id(body, name) for body, name in zip(self.bodies, made, strict=True)]
 
     def pick(self, indices: Iterable[int]) -> Transaction:
         """Return a transaction of the events at ``indices`` (ascending), slices kept apart.
@@ -109,3 +112,20 @@ class Transaction:
 def unique_id(stream: str, offset: int) -> str:
     """Return the id of the event at ``offset`` of ``stream``; at most 64 characters (WIRE 3.1)."""
     return f"{stream}.{offset:x}"
+
+
+class _Named(msgspec.Struct, gc=False):
+    unique_id: str
+
+
+_NAMED = msgspec.json.Decoder(_Named)
+
+
+def own_id(body: bytes, made: str) -> str:
+    """Return the ``unique_id`` of an event: ``made`` for one wrapped here, its own for one that came with an id."""
+    if body.startswith(b'{"unique_id":"%b"' % made.encode()):
+        return made
+    try:
+        return _NAMED.decode(body).unique_id
+    except (msgspec.MsgspecError, RecursionError):
+        return made

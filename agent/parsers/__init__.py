@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from agent.parsers.envelope import Envelopes
 from agent.parsers.json_lines import JsonLines
 from agent.parsers.text import Text
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from agent.parsers.base import Common, Parser
 
 PARSERS: Mapping[str, Callable[[Common], Parser]] = {
+    "envelope": Envelopes,
     "json": JsonLines,
     "text": Text,
 }
