@@ -8,6 +8,7 @@ import os
 import socket
 import stat
 from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 _POLL_SECONDS = 0.005
 _BACKLOG = 1024
 _HEAD_BYTES = 64 << 10
-_HEAD_SECONDS = 20.0
 
 
 class _Server(uvicorn.Server):
@@ -42,6 +42,10 @@ class _Protocol(HttpToolsProtocol):
     _in_head = False
     _head_bytes = 0
     _timer: asyncio.TimerHandle | None = None
+
+    def __init__(self, *arguments: Any, head_seconds: float, **named: Any) -> None:  # noqa: ANN401 # the server's
+        super().__init__(*arguments, **named)
+        self._head_seconds = head_seconds
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -73,7 +77,7 @@ class _Protocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def _start_timer(self) -> None:
-        self._timer = self.loop.call_later(_HEAD_SECONDS, self.transport.close)
+        self._timer = self.loop.call_later(self._head_seconds, self.transport.close)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -88,16 +92,18 @@ async def serving(
     listen: str,
     tls: tuple[str, str] | None = None,
     grace_seconds: float = 5,
+    head_seconds: float = 20,
 ) -> AsyncIterator[str]:
     """Serve ``app`` on ``HOST:PORT`` or ``unix:/path.sock`` while the block runs; yields the URL.
 
     Port 0 is a free one. Leaving the block stops accepting, and ends requests under way within the grace.
+    A connection is closed that takes longer than ``head_seconds`` to begin a request.
     Raises ``AgentError`` when the address cannot be had.
     """
     bound = _bind(listen)
     config = uvicorn.Config(
         _cut_short(app),
-        http=_Protocol,
+        http=partial(_Protocol, head_seconds=head_seconds),  # type: ignore[arg-type] # called, no more
         ws="none",
         lifespan="off",
         log_config=None,

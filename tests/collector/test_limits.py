@@ -14,6 +14,7 @@ import anyio
 import anyio.to_thread
 import pytest
 
+from agent.serve import serving
 from tests.collector.calls import PATH, bulk, collecting, event, process
 from tests.support.processes import wait_until
 
@@ -240,6 +241,15 @@ def test_a_full_disk_is_told_as_such_nothing_is_acknowledged_and_it_recovers(tmp
         assert collector.stored() == acknowledged
         assert "store_write_failed" in collector.output()
         assert "store_recovered" in collector.output()
+
+
+@pytest.mark.parametrize("begun", [b"", b"POST / HT", b"\r\n"], ids=repr)
+async def test_a_connection_on_which_no_request_comes_is_closed(begun: bytes) -> None:
+    async def unused(*_: object) -> None:
+        raise AssertionError
+
+    async with serving(unused, listen="127.0.0.1:0", head_seconds=0.1) as url:
+        assert await anyio.to_thread.run_sync(raw, url, begun) == b""
 
 
 def test_many_slow_connections_do_not_keep_others_out(tmp_path: Path) -> None:
