@@ -13,12 +13,15 @@ import structlog
 
 import agent
 from agent.app.commit import Committer
+from agent.app.keep import Keeper
 from agent.app.lanes import RunningLane
 from agent.app.options import Options
 from agent.app.states import opened
 from agent.filters import AgentIdentity
 from agent.sources.file import FileSource, own_family
+from agent.state.folders import folder_name
 from agent.stats import AgentStats, LaneStats, SourceStats
+from agent.streams.hold import Holds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
     from agent.config.model import Config, DestinationConfig, FileSourceConfig
+    from agent.sources.feed import Feed
 
 log = structlog.get_logger(__name__)
 
@@ -84,7 +88,8 @@ class Agent:
                 scanning.start_soon(self._scan, running)
         for lane in self.lanes.values():
             lane.begin()
-        outer.start_soon(self._committer.run, self.sources)
+        outer.start_soon(self._committer.run)
+        outer.start_soon(Keeper(self._feeds).run, self.sources)
 
     async def _scan(self, source: FileSource) -> None:
         """Start following ``source``; returns when everything was looked at once."""
@@ -134,6 +139,9 @@ class Agent:
 
     # Sources and lanes
 
+    def _feeds(self) -> list[Feed]:
+        return [lane.feed for lane in self.lanes.values()]
+
     def _identity(self) -> AgentIdentity:
         return AgentIdentity(id=self.stats.agent_id, type=self.config.agent.type, hostname=self._hostname())
 
@@ -158,9 +166,16 @@ class Agent:
             never=self._own_files(),
             one_shot=self.options.one_shot,
             paths=self.options.paths,
+            holds=self._holds(config.name),
         )
         self.sources[config.name] = source
         return source
+
+    def _holds(self, source: str) -> Holds | None:
+        if self.options.one_shot:
+            return None
+        folder = Path(self.config.agent.state_dir) / "holds" / folder_name(source)
+        return Holds(folder, max_bytes=self.config.hold.max_bytes)
 
     def _own_files(self) -> Iterable[str]:
         """Return what no source may read: shipping what shipping wrote would never end."""

@@ -11,10 +11,9 @@ import anyio.to_thread
 import structlog
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from agent.sources.feed import Feed
-    from agent.sources.file import FileSource
     from agent.state.store import Store
     from agent.stats import AgentStats
 
@@ -53,13 +52,12 @@ class Committer:
         self._lanes.pop(lane, None)
         self._pending.pop(lane, None)
 
-    async def run(self, sources: Mapping[str, FileSource]) -> None:
+    async def run(self) -> None:
         """Commit every 200 ms until cancelled, and once more then."""
         try:
             while True:
                 await anyio.sleep(COMMIT_SECONDS)
                 self.commit()
-                self._release(sources.values())
                 await self._checkpoint()
         finally:
             self.commit()
@@ -95,14 +93,6 @@ class Committer:
             log.error("state_write_failed", error=str(error), then="cursors stand still; events may be sent again")
         self._stats.state_errors += 1
         self._stats.state_error = f"state.db: {error}"
-
-    def _release(self, sources: Iterable[FileSource]) -> None:
-        """Close files that left their path once every lane is past them."""
-        now = time.time()
-        for source in sources:
-            for stream in source.catalog.unplaced(now):
-                if all(feed.is_past(stream) for feed, _settled in self._lanes.values()):
-                    source.settled_everywhere(stream)
 
     async def _checkpoint(self) -> None:
         if time.monotonic() >= self._checkpoint_at:

@@ -198,6 +198,13 @@ class DestinationConfig(msgspec.Struct, frozen=True, kw_only=True):
     delivery: Delivery = Delivery()
 
 
+class HoldConfig(Model, frozen=True):
+    """Rotated files are kept readable for lanes that are behind, by a hard link or a copy in state_dir."""
+
+    max_bytes: Annotated[int, msgspec.Meta(ge=0, extra={"unit": "bytes"})] = 1024 * 1024 * 1024
+    """Of each source. Beyond it the file held longest is given up, as a logged loss."""
+
+
 class Config(Model, frozen=True):
     """One configuration file."""
 
@@ -205,3 +212,4 @@ class Config(Model, frozen=True):
     destinations: list[DestinationConfig]
     agent: AgentConfig = AgentConfig()
     admin: AdminConfig = AdminConfig()
+    hold: HoldConfig = HoldConfig()

@@ -216,6 +216,14 @@ class Feed:
         """Tell whether the lane has settled everything the stream is known to hold."""
         return self._past(stream, self.settled.get(stream.id, 0))
 
+    def behind_away(self, source: FileSource) -> list[tuple[Stream, int]]:
+        """Return the unsettled streams of ``source`` that are not at a live path, each with the lane's cursor."""
+        return [
+            (stream, self.settled.get(name, 0))
+            for name, stream in self._unsettled.items()
+            if stream.path != stream.family and self._home[name][0] is source and stream.known_size == 0
+        ]
+
     def behind(self) -> tuple[int, float | None]:
         """Return the bytes not settled, and when the oldest of them was first seen (unix seconds)."""
         total, oldest = 0, None

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from agent.config.model import FileSourceConfig
     from agent.state.store import Store
     from agent.stats import AgentStats, SourceStats
+    from agent.streams.hold import Holds
     from agent.streams.stream import Stream
 
 log = structlog.get_logger(__name__)
@@ -49,12 +50,13 @@ class FileSource:
         never: Iterable[str] = (),
         one_shot: bool = False,
         paths: Sequence[str] | None = None,
+        holds: Holds | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         """Prepare; looks at no file yet.
 
         ``members`` are the members common to all events of this agent; ``never`` are the agent's own files;
-        ``paths`` restricts a one-shot run to these files, whatever the globs say.
+        ``paths`` restricts a one-shot run to these files, whatever the globs say; ``holds`` keep rotated files.
         """
         self.config = config
         self.stats = stats
@@ -70,7 +72,13 @@ class FileSource:
         self._listeners: list[Callable[[FileSource, Stream | None], None]] = []
         common = Common(members={**members, "source_name": config.name, **config.fields}, subsystem=config.subsystem)
         self.catalog = Catalog(
-            source=config.name, agent_id=agent_id, store=store, changed=self._changed, one_shot=one_shot, now=now
+            source=config.name,
+            agent_id=agent_id,
+            store=store,
+            changed=self._changed,
+            one_shot=one_shot,
+            holds=holds,
+            now=now,
         )
         self.reader = BlockReader(
             catalog=self.catalog,

@@ -17,6 +17,7 @@ from agent.streams.copies import Copies
 from agent.streams.evidence import by_evidence, continues_open, may_continue, may_copy
 from agent.streams.family import family, is_compressed, loose_family
 from agent.streams.handles import Handles
+from agent.streams.hold import Held
 from agent.streams.identity import digest, head_length, stream_id
 from agent.streams.places import (
     MovedError,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from agent.state.records import CursorRow, StreamRow
     from agent.state.store import Store
     from agent.streams.content import Content
+    from agent.streams.hold import Holds
 
 log = structlog.get_logger(__name__)
 
@@ -59,10 +61,12 @@ class Catalog:
         store: Store,
         changed: Callable[[Stream], None],
         one_shot: bool = False,
+        holds: Holds | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         """Recall the streams that ``store`` knows; looks at no file yet."""
         self.source = source
+        self.holds = holds
         self.streams: dict[str, Stream] = {}
         self.handles = Handles()
         self.errors: dict[str, str] = {}
@@ -377,7 +381,24 @@ class Catalog:
                 self.unfinished.add(family(stream.path))
                 return None
             self.handles.keep(stream, content)
+        return content or self._open_hold(stream)
+
+    def _open_hold(self, stream: Stream) -> Content | None:
+        if self.holds is None:
+            return None
+        try:
+            content = self.holds.open(stream.id)
+        except OSError as error:
+            self._trouble(stream.last_path, error)
+            return None
+        if content is not None:
+            self.handles.keep(stream, content)
         return content
+
+    def give_up(self, stream: Stream) -> None:
+        """Take the stream's bytes for gone, now."""
+        stream.unplaced_at = 0.0
+        self._offer(stream)
 
     def mark(self, stream: Stream, offset: int) -> bytes:
         """Return the tail mark at ``offset``, empty when the bytes cannot be read."""
@@ -386,6 +407,8 @@ class Catalog:
 
     def verify(self, stream: Stream, content: Content) -> bool:
         """Tell whether the open file still has the stream's bytes before its mark; else have it resolved again."""
+        if isinstance(content, Held):
+            return True
         if is_compressed(stream.last_path):
             return True  # it does not change under its descriptor, and going back in it is dear
         offset, mark = furthest_mark(stream)
