@@ -82,6 +82,8 @@ class AgentStats:
     state_errors: int = 0
     """Commits of state.db or of rejects that failed; while the newest one failed the agent is not ready."""
     state_error: str | None = None
+    rejects_dropped: Counter[str] = field(default_factory=Counter)
+    """By destination: refused events that the bound on rejects has cost; each loss is also an ERROR log line."""
     config_reloads: Counter[str] = field(default_factory=Counter)
     """By result: ``applied``, ``refused``."""
     ready: bool = False

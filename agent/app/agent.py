@@ -18,6 +18,7 @@ from agent.app.lanes import RunningLane
 from agent.app.options import Options
 from agent.app.states import opened
 from agent.filters import AgentIdentity
+from agent.lane.rejects import Rejects
 from agent.sources.file import FileSource, own_family
 from agent.state.folders import folder_name
 from agent.stats import AgentStats, LaneStats, SourceStats
@@ -200,7 +201,7 @@ class Agent:
             config,
             identity=self._identity(),
             store=self._store,
-            state_dir=Path(self.config.agent.state_dir),
+            rejects=self._rejects(config.name),
             stats=stats,
             options=self.options,
         )
@@ -209,6 +210,17 @@ class Agent:
         self.lanes[config.name] = lane
         self._committer.add(lane.feed, lane.acks)
         self._outer.start_soon(lane.run)
+
+    def _rejects(self, destination: str) -> Rejects:
+        def dropped(name: str, events: int) -> None:
+            self.stats.rejects_dropped[name] += events
+
+        return Rejects(
+            Path(self.config.agent.state_dir),
+            destination,
+            max_bytes=lambda: self.config.agent.rejects_max_bytes,
+            dropped=dropped,
+        )
 
     async def reload(self, config: Config) -> None:
         """Apply a new configuration: what is unchanged goes on, what changed starts anew at its cursors."""

@@ -13,17 +13,15 @@ from agent.app.window import InWindow
 from agent.destinations import build
 from agent.filters import EventFilter
 from agent.lane.lane import Lane
-from agent.lane.rejects import Rejects
 from agent.sources.feed import Feed
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from agent.app.options import Options
     from agent.config.model import DestinationConfig
     from agent.destinations.base import Destination
     from agent.filters import AgentIdentity
     from agent.lane.acks import Acks
+    from agent.lane.rejects import Rejects
     from agent.state.store import Store
     from agent.stats import LaneStats
 
@@ -39,7 +37,7 @@ class RunningLane:
         *,
         identity: AgentIdentity,
         store: Store,
-        state_dir: Path,
+        rejects: Rejects,
         stats: LaneStats,
         options: Options,
     ) -> None:
@@ -64,7 +62,7 @@ class RunningLane:
                 destination=self._destination,
                 event_filter=event_filter,
                 feed=feed,
-                rejects=Rejects(state_dir, config.name),
+                rejects=rejects,
                 stats=stats,
             )
             if self._destination

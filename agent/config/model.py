@@ -43,6 +43,8 @@ class AgentConfig(Model, frozen=True):
     """Default: this host's name."""
     state_dir: str = "/var/lib/audit-agent"
     """Directory (mode 0700) of state.db, rejects, spool and holds. One agent at a time."""
+    rejects_max_bytes: Annotated[int, msgspec.Meta(ge=64 * 1024, extra={"unit": "bytes"})] = 256 * 1024 * 1024
+    """Of the rejects of all destinations. Beyond it the oldest file goes, as a logged and counted loss."""
     shutdown_grace_seconds: Seconds = 10
     """How long a stop may take to send what was already read."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

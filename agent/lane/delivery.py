@@ -8,7 +8,7 @@ this event        written to rejects with the reason, then settled
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
@@ -17,7 +17,8 @@ from agent.lane.batch import count_types
 from agent.lane.retry import Backoff, Gate
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     import anyio
 
@@ -26,10 +27,22 @@ if TYPE_CHECKING:
     from agent.events import Transaction
     from agent.lane.acks import Acks
     from agent.lane.queue import Queue
-    from agent.lane.rejects import Rejects
     from agent.stats import LaneStats
 
 log = structlog.get_logger(__name__)
+
+
+class RefusalSink(Protocol):
+    """Where refused events are kept: files of rejects, or what a replay makes of them."""
+
+    @property
+    def folder(self) -> Path:
+        """Where the files are, for messages."""
+        ...
+
+    async def put(self, transaction: Transaction, refused: Mapping[int, Refusal]) -> None:
+        """Keep the refused events of ``transaction``; they are safe when this returns. Raises ``OSError``."""
+        ...
 
 
 class Delivery:
@@ -42,7 +55,7 @@ class Delivery:
         retry: Retry,
         acks: Acks,
         queue: Queue,
-        rejects: Rejects,
+        rejects: RefusalSink,
         stats: LaneStats,
         stop: anyio.Event,
     ) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from agent.destinations.base import Destination
     from agent.events import Block
     from agent.filters import EventFilter
-    from agent.lane.rejects import Rejects
+    from agent.lane.delivery import RefusalSink
     from agent.stats import LaneStats
 
 
@@ -44,7 +44,7 @@ class Lane:
         destination: Destination,
         event_filter: EventFilter,
         feed: Feed,
-        rejects: Rejects,
+        rejects: RefusalSink,
         stats: LaneStats,
     ) -> None:
         """Wire the steps; nothing runs yet."""

@@ -136,6 +136,12 @@ class _AgentCollector(Collector):
             yield gauge
         rejected = _lane_counter("events_rejected", "Events refused for good; they are in rejects.", "reason")
         requests = _lane_counter("requests", "Attempts to deliver, by how they ended.", "result")
+        dropped = CounterMetricFamily(
+            PREFIX + "rejects_dropped",
+            "Refused events that went because rejects were at their bound.",
+            labels=["destination"],
+        )
+        _add(dropped, [], {**dict.fromkeys((s.destination for s in lanes), 0), **self._stats.rejects_dropped})
         states = GaugeMetricFamily(
             PREFIX + "destination_state", "1 for the state the destination is in.", labels=["destination", "state"]
         )
@@ -143,7 +149,7 @@ class _AgentCollector(Collector):
             _add(rejected, [lane.destination], {**dict.fromkeys(DROPS, 0), **lane.rejected})
             _add(requests, [lane.destination], {**dict.fromkeys(RESULTS, 0), **lane.requests})
             _add(states, [lane.destination], {**dict.fromkeys(STATES, 0), lane.state: 1})
-        yield from (rejected, requests, states)
+        yield from (rejected, dropped, requests, states)
 
     def _of_sources(self) -> Iterator[Metric]:
         sources = self._stats.sources.values()
