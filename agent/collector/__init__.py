@@ -1,6 +1,6 @@
 """A server of the Audits API: the reference receiver of bulk audit events (WIRE 4).
 
-Read ``app`` (the routes), ``ingest`` (one request), ``envelope`` (is an event valid), ``store`` (durable, once each).
+Read ``app`` (the routes), ``ingest`` (one request), ``store`` (durable, once each); ``agent.receive`` is shared.
 """
 
 from agent.collector.app import Settings

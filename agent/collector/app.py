@@ -9,9 +9,9 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from agent.collector.guard import problem, refusal
 from agent.collector.ingest import ingest
-from agent.collector.limits import Budget
+from agent.receive.guard import problem, refusal
+from agent.receive.limits import Budget
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -9,18 +9,18 @@ import msgspec
 import structlog
 from starlette.responses import Response
 
-from agent.collector.body import BodyError, read_body
-from agent.collector.envelope import Bulk, EnvelopeError, parse
-from agent.collector.guard import problem, refusal
-from agent.collector.limits import OverloadedError
 from agent.collector.store import StoreError
+from agent.receive.body import BodyError, read_body
+from agent.receive.envelope import Bulk, EnvelopeError, parse
+from agent.receive.guard import problem, refusal
+from agent.receive.limits import OverloadedError
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
     from agent.collector.app import Settings
-    from agent.collector.limits import Budget
     from agent.collector.store import Store
+    from agent.receive.limits import Budget
 
 log = structlog.get_logger(__name__)
 

@@ -19,7 +19,7 @@ from agent.errors import AgentError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from agent.collector.envelope import Row
+    from agent.receive.envelope import Row
 
 log = structlog.get_logger(__name__)
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Raw
 
-from agent.collector.split import split_events
+from agent.receive.split import split_events
 
 MAX_ID_CHARACTERS = 256
 MAX_NAMED_CHARACTERS = 4096

@@ -3,25 +3,42 @@
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import anyio
 from starlette.requests import ClientDisconnect
 
-from agent.collector.limits import OverloadedError
+from agent.receive.limits import OverloadedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from starlette.requests import Request
 
-    from agent.collector.app import Settings
-
 _GZIP = 31
 _STEP_BYTES = 1 << 18
 """A body is expanded in steps: a few bytes of a bomb may be as much as there is memory."""
 _READ_ON = 4
 """A refused body is read up to this many times the limit."""
+
+
+class Allowed(Protocol):
+    """What a body may be."""
+
+    @property
+    def max_body_bytes(self) -> int:
+        """As received."""
+        ...
+
+    @property
+    def max_expanded_bytes(self) -> int:
+        """Of a compressed body."""
+        ...
+
+    @property
+    def body_timeout_seconds(self) -> float:
+        """From the first byte to the last."""
+        ...
 
 
 class BodyError(Exception):
@@ -34,7 +51,7 @@ class BodyError(Exception):
         self.reason = reason
 
 
-async def read_body(request: Request, settings: Settings, *, take: Callable[[int], None]) -> bytes:
+async def read_body(request: Request, settings: Allowed, *, take: Callable[[int], None]) -> bytes:
     """Return the body, decompressed; ``take`` is told of each part's size before it is kept.
 
     A refused body is read on, within limits: a client that still sends when the connection is closed may see only
@@ -75,7 +92,7 @@ async def read_body(request: Request, settings: Settings, *, take: Callable[[int
     return b"".join(parts)
 
 
-def _declared(request: Request, settings: Settings) -> BodyError | None:
+def _declared(request: Request, settings: Allowed) -> BodyError | None:
     declared = request.headers.get("content-length", "")
     if not declared.isdecimal() or int(declared) <= settings.max_body_bytes:
         return None
@@ -86,7 +103,7 @@ def _declared(request: Request, settings: Settings) -> BodyError | None:
 
 
 def _parts(
-    inflate: zlib._Decompress | None, chunk: bytes, received: int, size: int, settings: Settings
+    inflate: zlib._Decompress | None, chunk: bytes, received: int, size: int, settings: Allowed
 ) -> Iterator[bytes]:
     if received > settings.max_body_bytes:
         raise BodyError(413, f"body larger than {settings.max_body_bytes} bytes")
