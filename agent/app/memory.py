@@ -1,9 +1,11 @@
-"""Settings of the process's allocator and collector that the way we use memory asks for."""
+"""Settings of the process: allocator and collector as the way we use memory asks for, and open files."""
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
+import resource
 import sys
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
@@ -27,3 +29,11 @@ def tune() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(_COLLECT_AFTER, 20, 20)
+
+
+def allow_many_files() -> None:
+    """Raise the soft limit of open files, 1024 by default, to what the process may have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(OSError, ValueError):  # some systems allow less than they say
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

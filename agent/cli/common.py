@@ -44,9 +44,10 @@ def run_async(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Run on asyncio; the error of one task surfaces as itself, not as a group of one."""
     import anyio
 
-    from agent.app.memory import tune
+    from agent.app.memory import allow_many_files, tune
 
     tune()
+    allow_many_files()
     try:
         anyio.run(main, backend_options={"use_uvloop": _has_uvloop()})
     except BaseExceptionGroup as group:
