@@ -12,6 +12,7 @@ import structlog
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from agent.sources.feed import Feed
     from agent.state.store import Store
@@ -40,6 +41,7 @@ class Committer:
         self._stats = stats
         self._lanes: dict[str, tuple[Feed, Settled]] = {}
         self._pending: dict[str, dict[str, int]] = {}
+        self._file = _file_id(store.path)
         self._checkpoint_at = time.monotonic() + CHECKPOINT_SECONDS
 
     def add(self, feed: Feed, settled: Settled) -> None:
@@ -67,6 +69,10 @@ class Committer:
         for name, (_feed, settled) in self._lanes.items():
             if moved := settled.take_dirty():
                 self._pending.setdefault(name, {}).update(moved)
+        if _file_id(self._store.path) != self._file:
+            # SQLite writes on into a file without a name; the next start would not find a byte of it.
+            self._trouble("removed or replaced while in use; restart the agent")
+            return False
         if not self._pending:
             return True
         rows = {name: self._lanes[name][0].rows(moved) for name, moved in self._pending.items()}
@@ -88,7 +94,7 @@ class Committer:
             self._stats.state_error = None
         return True
 
-    def _trouble(self, error: sqlite3.Error) -> None:
+    def _trouble(self, error: sqlite3.Error | str) -> None:
         if not self._stats.state_error:
             log.error("state_write_failed", error=str(error), then="cursors stand still; events may be sent again")
         self._stats.state_errors += 1
@@ -98,3 +104,12 @@ class Committer:
         if time.monotonic() >= self._checkpoint_at:
             self._checkpoint_at = time.monotonic() + CHECKPOINT_SECONDS
             await anyio.to_thread.run_sync(self._store.checkpoint)
+
+
+def _file_id(path: Path) -> tuple[int, int] | None:
+    """Return what tells the file at ``path`` from any other; None when there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
