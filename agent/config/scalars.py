@@ -42,6 +42,9 @@ def to_text(scalar: Scalar, wanted: mi.StrType) -> str:
     if scalar.kind != "str":
         raise NotAllowedError("text (put it in quotes)")
     text = scalar.text
+    if "\0" in text or (not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text)):
+        # YAML's escapes can say them; no path, name or output can.
+        raise NotAllowedError("text without NUL and half surrogate pairs")
     if wanted.min_length is not None and len(text) < wanted.min_length:
         raise NotAllowedError(f"text of at least {wanted.min_length} character(s)")
     if wanted.max_length is not None and len(text) > wanted.max_length:
