@@ -61,7 +61,8 @@ def _affirmed(transaction: Transaction, reply: Reply, *, origin: str, now: datet
     """Judge a 2XX that has a body."""
     if not reply.complete:
         # It may name events to be sent again, so nothing is settled; and no receiver answers at such length.
-        reason = f"{origin} answered {_phrase(reply.status)} with more than {len(reply.body)} bytes"
+        # The number of bytes that came differs each time; the reason must not, or each attempt is logged anew.
+        reason = f"{origin} answered {_phrase(reply.status)} with a body that is too long"
         return all_pending(
             transaction,
             _failure(Kind.DESTINATION, reason, reply=reply, processed=None, now=now, cap=cap),
