@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
@@ -15,9 +16,9 @@ MOST_OPEN = 256
 class Handles:
     """Open contents by stream. One whose path is gone is never closed to make room: nothing else holds its bytes."""
 
-    def __init__(self, *, most: int = MOST_OPEN) -> None:
-        """Keep at most ``most`` files open, as far as closing loses nothing."""
-        self._most = most
+    def __init__(self, *, most: int | None = None) -> None:
+        """Keep at most ``most`` files open, as far as closing loses nothing; by default what the process may afford."""
+        self._most = most or max(4, min(MOST_OPEN, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 8))
         self._open: OrderedDict[str, Stream] = OrderedDict()
 
     def __len__(self) -> int:
@@ -34,12 +35,12 @@ class Handles:
         """Take over an opened content."""
         stream.content = content
         self._open[stream.id] = stream
-        if len(self._open) > self._most:
-            for other in list(self._open.values()):
-                if other.path is not None and other is not stream:
-                    self.close(other)
-                    if len(self._open) <= self._most:
-                        break
+        while len(self._open) > self._most:
+            spare = (other for other in self._open.values() if other.path is not None and other is not stream)
+            oldest = next(spare, None)
+            if oldest is None:
+                break
+            self.close(oldest)
 
     def close(self, stream: Stream) -> None:
         """Close the stream's file if it is open."""
