@@ -10,7 +10,7 @@ from agent.lane.rejects import folders
 from agent.lane.rejects.record import decode, timestamp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
     from pathlib import Path
 
@@ -76,7 +76,12 @@ def read(path: Path) -> Iterator[Found]:
                 yield Found(Key(path, digest(line)), decode(line))
 
 
-def read_all(state_dir: Path) -> Iterator[Found]:
-    """Yield every line of every destination, file by file, oldest file first. Raises ``OSError``."""
-    for path in folders.all_files(folders.root(state_dir)):
+def read_files(paths: Iterable[Path]) -> Iterator[Found]:
+    """Yield every line of ``paths``, oldest file first. Raises ``OSError``."""
+    for path in sorted(paths, key=lambda path: (path.name, path)):
         yield from read(path)
+
+
+def read_all(state_dir: Path) -> Iterator[Found]:
+    """Yield every line of every destination, oldest file first. Raises ``OSError``."""
+    yield from read_files(folders.all_files(folders.root(state_dir)))

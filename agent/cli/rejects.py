@@ -1,0 +1,198 @@
+"""``audit-agent rejects``: look at what destinations refused for good, send it again, or drop it.
+
+Works while the agent runs. Conditions that are given together must all be met; without any, every reject is meant.
+Exit codes: 0 done (replay: everything was accepted), 1 something failed or was refused again, 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+
+from agent.cli.common import add_config, add_logging, configure_logging, moment, run_async, seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from anyio.abc import TaskStatus
+
+    from agent.config.model import Config
+    from agent.lane.rejects.reader import Found
+
+
+def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command with its actions."""
+    parser = subparsers.add_parser(
+        "rejects",
+        help="list, show, send again or drop what destinations refused",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
+    each = _action(actions, "list", _list, "a line for each, without the events")
+    each.add_argument("--json", action="store_true", help="a JSON object a line")
+    each.add_argument("--summary", action="store_true", help="counts for each destination and reason")
+    each = _action(actions, "show", _show, "each with the event and the destination's answer")
+    each.add_argument("--json", action="store_true", help="a JSON object a line, as they are stored")
+    each = _action(actions, "replay", _replay, "send them again; what is accepted leaves the rejects")
+    add_logging(each)
+    each.add_argument(
+        "--patience",
+        type=seconds,
+        default=60.0,
+        metavar="DURATION",
+        help="give a destination up that takes nothing for this long; the rest stays (default: 60s)",
+    )
+    each = _action(actions, "drop", _drop, "remove them for good")
+    each.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _action(
+    actions: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    text: str,
+) -> argparse.ArgumentParser:
+    parser = actions.add_parser(name, help=text, description=text)
+    add_config(parser)
+    parser.add_argument("--destination", metavar="NAME", help="only of this destination")
+    parser.add_argument("--reason", metavar="TEXT", help="part of the drop counter or of the reason, or the status")
+    parser.add_argument("--since", type=moment, metavar="TIME", help="refused at or after this time")
+    parser.add_argument("--until", type=moment, metavar="TIME", help="refused before this time")
+    parser.add_argument("--id", metavar="UNIQUE_ID", help="only of the event with this id")
+    parser.add_argument("--limit", type=_positive, metavar="N", help="only the first N, oldest file first")
+    parser.set_defaults(run=_guarded, action=run)
+    return parser
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"found {text!r}; allowed: a whole number from 1 on")
+    return int(text)
+
+
+def _guarded(arguments: argparse.Namespace) -> int:
+    """Run the action; a file that cannot be read or written is an error with its name, not a traceback."""
+    from agent.errors import StateError
+
+    try:
+        return int(arguments.action(arguments))
+    except PermissionError as error:
+        raise StateError(f"{error.filename}: {error.strerror}; run it as the agent's user or as root") from error
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise StateError(f"rejects: {error.filename or ''} {error.strerror or error}") from error
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    from agent.cli import rejects_view
+
+    found = _find(arguments)
+    (rejects_view.summary if arguments.summary else rejects_view.listing)(found, as_json=arguments.json)
+    return _say(f"{len(found)} rejects")
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    from agent.cli import rejects_view
+
+    found = _find(arguments)
+    rejects_view.show(found, as_json=arguments.json)
+    return _say(f"{len(found)} rejects")
+
+
+def _drop(arguments: argparse.Namespace) -> int:
+    from agent.errors import UsageError
+    from agent.lane.rejects.rewrite import rewrite
+
+    found = _find(arguments)
+    if found and not arguments.yes:
+        if not sys.stdin.isatty():
+            raise UsageError("drop: nobody can be asked; allowed: --yes, or a terminal")
+        print(f"Drop {len(found)} rejects for good? [y/N] ", end="", file=sys.stderr, flush=True)
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            _say("nothing dropped")
+            return 1
+    # What was looked at, and nothing that has come since.
+    return _say(f"{rewrite(dict.fromkeys(each.key for each in found))} rejects dropped")
+
+
+def _replay(arguments: argparse.Namespace) -> int:
+    from agent.app.replay import Result, replay
+
+    config = _load(arguments)
+    configure_logging(arguments, None, level="warning")
+    found = _find(arguments, config)
+    results: list[Result] = []
+
+    async def main() -> None:
+        stop = anyio.Event()
+        async with anyio.create_task_group() as group:
+            await group.start(_stop_on_signals, stop)
+            results.extend(await replay(config, found, patience_seconds=arguments.patience, stop=stop))
+            group.cancel_scope.cancel()
+
+    run_async(main)
+    for result in results:
+        if result.error:
+            print(f"audit-agent: {result.destination}: {result.left} not sent: {result.error}", file=sys.stderr)
+    accepted, refused = sum(r.accepted for r in results), sum(r.refused for r in results)
+    left = sum(r.left for r in results)
+    _say(f"{len(found)} rejects: {accepted} accepted, {refused} refused again, {left} not delivered")
+    return 1 if refused or left else 0
+
+
+async def _stop_on_signals(stop: anyio.Event, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as received:
+        task_status.started()
+        async for number in received:
+            if stop.is_set():
+                signal.signal(number, signal.SIG_DFL)
+                signal.raise_signal(number)
+            stop.set()
+
+
+def _load(arguments: argparse.Namespace) -> Config:
+    from agent.validate import load_for_run
+
+    return load_for_run(arguments.config)
+
+
+def _find(arguments: argparse.Namespace, config: Config | None = None) -> list[Found]:
+    """Return the rejects that are meant. A destination that is neither configured nor has any is wrong usage."""
+    from agent.errors import UsageError
+    from agent.lane.rejects.reader import Selection, read_all
+
+    config = config or _load(arguments)
+    selection = Selection(
+        destination=arguments.destination,
+        reason=arguments.reason,
+        since=arguments.since,
+        until=arguments.until,
+        unique_id=arguments.id,
+    )
+    names = {destination.name for destination in config.destinations}
+    found: list[Found] = []
+    damaged = 0
+    for each in read_all(Path(config.agent.state_dir)):
+        if each.reject is None:
+            damaged += 1
+            continue
+        names.add(each.reject.destination)
+        if selection.matches(each.reject) and (arguments.limit is None or len(found) < arguments.limit):
+            found.append(each)
+    if damaged:
+        print(f"audit-agent: {damaged} lines of rejects are damaged; they are left alone", file=sys.stderr)
+    if arguments.destination and arguments.destination not in names:
+        raise UsageError(f"--destination: found {arguments.destination!r}; allowed: {', '.join(sorted(names))}")
+    return found
+
+
+def _say(text: str) -> int:
+    print(f"rejects: {text}", file=sys.stderr)
+    return 0
