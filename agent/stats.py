@@ -67,6 +67,11 @@ class SourceStats:
     lost_bytes: int = 0
     """Bytes that vanished before a lane read them; each loss is also an ERROR log line with its byte range."""
     events_by_type: Counter[str] = field(default_factory=Counter)
+    spool_bytes: int = 0
+    """On disk, kept until every lane has it."""
+    spool_max_bytes: int = 0
+    refused_requests: int = 0
+    """Answered 429, because the spool is full or too much comes at a time."""
     last_error: str | None = None
 
 

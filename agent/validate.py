@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from agent import destinations
 from agent.config.load import Loaded, load_with_warnings, unresolved_secrets
-from agent.config.model import DestinationConfig, FileSourceConfig
+from agent.config.model import DestinationConfig, FileSourceConfig, HttpSourceConfig, StdinSourceConfig
 from agent.errors import ConfigError
 from agent.filters import misconfigured
 from agent.parsers import PARSERS
@@ -46,8 +46,9 @@ def load_for_run(path: str) -> Config:
 
 
 def _formats(loaded: Loaded) -> Iterator[Problem]:
-    for key, source in loaded.each(FileSourceConfig):
-        if source.format not in PARSERS:
+    kinds = (FileSourceConfig, HttpSourceConfig, StdinSourceConfig)
+    for key, source in loaded.structs:
+        if isinstance(source, kinds) and source.format not in PARSERS:
             yield loaded.problem(f"{key}.format", repr(source.format), ", ".join(sorted(PARSERS)))
 
 

@@ -17,9 +17,12 @@ from agent.app.keep import Keeper
 from agent.app.lanes import RunningLane
 from agent.app.options import Options
 from agent.app.states import opened
+from agent.app.sweep import sweep
 from agent.filters import AgentIdentity
 from agent.lane.rejects import Rejects
-from agent.sources.file import FileSource, own_family
+from agent.sources import build
+from agent.sources.base import Surroundings
+from agent.sources.file import own_family
 from agent.state.folders import folder_name
 from agent.stats import AgentStats, LaneStats, SourceStats
 from agent.streams.hold import Holds
@@ -29,8 +32,10 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup
 
-    from agent.config.model import Config, DestinationConfig, FileSourceConfig
+    from agent.config.model import Config, DestinationConfig, SourceConfig
+    from agent.sources.base import Source
     from agent.sources.feed import Feed
+    from agent.sources.file import FileSource
 
 log = structlog.get_logger(__name__)
 
@@ -47,8 +52,11 @@ class Agent:
         self.stats = AgentStats(agent_id=config.agent.id or "", version=agent.__version__, started_at=time.time())
         self.lanes: dict[str, RunningLane] = {}
         self.sources: dict[str, FileSource] = {}
+        """What lanes read, by the source's name."""
+        self._inputs: dict[str, Source] = {}
         self.started = anyio.Event()
-        self._scopes: dict[str, anyio.CancelScope] = {}
+        self._scopes: dict[str, tuple[anyio.CancelScope, anyio.Event]] = {}
+        """How a source is ended, and what tells that it has."""
         self._reloading = anyio.Lock()
 
     async def run(self) -> None:
@@ -85,28 +93,33 @@ class Agent:
         for destination in self.config.destinations:
             self._add_lane(destination)
         async with anyio.create_task_group() as scanning:
-            for running in self.sources.values():
+            for running in self._inputs.values():
                 scanning.start_soon(self._scan, running)
         for lane in self.lanes.values():
             lane.begin()
         outer.start_soon(self._committer.run)
         outer.start_soon(Keeper(self._feeds).run, self.sources)
+        outer.start_soon(sweep, self._inputs, self._settled_feeds)
 
-    async def _scan(self, source: FileSource) -> None:
+    async def _scan(self, source: Source) -> None:
         """Start following ``source``; returns when everything was looked at once."""
-        scope = anyio.CancelScope()
-        self._scopes[source.name] = scope
-        await self._reading.start(self._follow, source, scope)
+        scope, ended = anyio.CancelScope(), anyio.Event()
+        self._scopes[source.lines.name] = scope, ended
+        await self._reading.start(self._follow, source, scope, ended)
 
     async def _follow(
         self,
-        source: FileSource,
+        source: Source,
         scope: anyio.CancelScope,
+        ended: anyio.Event,
         *,
         task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
     ) -> None:
-        with scope:
-            await source.run(self.stats, task_status=task_status)
+        try:
+            with scope:
+                await source.run(self.stats, task_status=task_status)
+        finally:
+            ended.set()
 
     async def _wait(self) -> None:
         if not self.options.one_shot:
@@ -143,13 +156,18 @@ class Agent:
     def _feeds(self) -> list[Feed]:
         return [lane.feed for lane in self.lanes.values()]
 
+    def _settled_feeds(self) -> list[Feed] | None:
+        """Return the feeds of all lanes; None while a reload replaces lanes, or a run leaves some of them out."""
+        apart = self.options.destinations is not None or self.options.cursor_prefix
+        return None if apart or self._reloading.locked() else self._feeds()
+
     def _identity(self) -> AgentIdentity:
         return AgentIdentity(id=self.stats.agent_id, type=self.config.agent.type, hostname=self._hostname())
 
     def _hostname(self) -> str:
         return self.config.agent.hostname or socket.gethostname()
 
-    def _add_source(self, config: FileSourceConfig) -> FileSource:
+    def _add_source(self, config: SourceConfig) -> Source:
         own = self.config.agent
         members: dict[str, object] = {
             "hostname": self._hostname(),
@@ -158,18 +176,22 @@ class Agent:
             "source_type": own.source_type,
         }
         stats = self.stats.sources.setdefault(config.name, SourceStats(source=config.name))
-        source = FileSource(
+        source = build(
             config,
-            agent_id=self.stats.agent_id,
-            members=members,
-            store=self._store,
-            stats=stats,
-            never=self._own_files(),
-            one_shot=self.options.one_shot,
-            paths=self.options.paths,
-            holds=self._holds(config.name),
+            Surroundings(
+                agent_id=self.stats.agent_id,
+                members=members,
+                store=self._store,
+                state_dir=Path(own.state_dir),
+                stats=stats,
+                never=list(self._own_files()),
+                one_shot=self.options.one_shot,
+                paths=self.options.paths,
+                holds=self._holds(config.name),
+            ),
         )
-        self.sources[config.name] = source
+        self._inputs[config.name] = source
+        self.sources[config.name] = source.lines
         return source
 
     def _holds(self, source: str) -> Holds | None:
@@ -246,13 +268,16 @@ class Agent:
                 source = self.sources.pop(name)
                 for lane in self.lanes.values():
                     lane.feed.detach(source)
-                self._scopes.pop(name).cancel()
+                del self._inputs[name]
+                scope, ended = self._scopes.pop(name)
+                scope.cancel()
+                await ended.wait()  # its address and its spool are free for the next one then
         for name, config in after.items():
             if everything or before.get(name) != config:
-                source = self._add_source(config)
+                added = self._add_source(config)
                 for lane in self.lanes.values():
-                    lane.feed.attach(source)
-                await self._scan(source)
+                    lane.feed.attach(added.lines)
+                await self._scan(added)
                 for lane in self.lanes.values():
                     lane.begin()
 

@@ -82,17 +82,19 @@ def _narrowed(config: Config, arguments: argparse.Namespace) -> Config:
     """Leave only the sources and destinations that were asked for; a name that does not exist is wrong usage."""
     import msgspec
 
+    from agent.config.model import FileSourceConfig
     from agent.errors import UsageError
 
     names = [d.name for d in config.destinations]
     for name in arguments.destination or ():
         if name not in names:
             raise UsageError(f"--destination: found {name!r}; allowed: {', '.join(names)}")
-    sources = list(config.sources)
+    # What was pushed is the running agent's; only files can be read again.
+    sources = [s for s in config.sources if isinstance(s, FileSourceConfig)]
     if arguments.source:
+        allowed = ", ".join(s.name for s in sources) or "a source of files"
         sources = [s for s in sources if s.name == arguments.source]
         if not sources:
-            allowed = ", ".join(s.name for s in config.sources)
             raise UsageError(f"--source: found {arguments.source!r}; allowed: {allowed}")
     if arguments.paths:
         sources = _matching(sources, arguments.paths, anyhow=bool(arguments.source))

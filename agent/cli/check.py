@@ -55,10 +55,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _matching_files(config: Config) -> dict[str, int]:
     """Return how many files each source matches now."""
+    from agent.config.model import FileSourceConfig
     from agent.streams.discover import Patterns
 
     counts = {}
     for source in config.sources:
+        if not isinstance(source, FileSourceConfig):
+            continue
         patterns, found = Patterns(source.include, source.exclude), set()
         for folder in patterns.folders():
             try:

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import glob
 import json
+import math
 import os
+import signal
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import anyio
+
 from agent.cli.common import add_logging, configure_logging, run_async, seconds
 
 if TYPE_CHECKING:
     import argparse
+
+    from anyio.abc import TaskStatus
 
     from agent.app.agent import Agent
     from agent.collector.store import Store
@@ -24,6 +30,8 @@ HOST_LOGS = ("/var/log/*.log", "/var/log/syslog", "/var/log/messages", "/var/log
 """Where logs that anybody may read are usually found."""
 
 _LINE_SECONDS = 0.5
+_FINISH_SECONDS = 5.0
+_POLL_SECONDS = 0.1
 _SHOW_SECONDS = 1.0
 _NEWEST = 3
 _WIDTH = 110
@@ -41,11 +49,8 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 def run(arguments: argparse.Namespace) -> int:
     """Run collector, agent and writer until Ctrl-C; returns the exit code."""
-    import anyio
-
     from agent import collector
     from agent.app.agent import Agent
-    from agent.cli.run import stop_on_signals
 
     code = 1
 
@@ -59,11 +64,10 @@ def run(arguments: argparse.Namespace) -> int:
                 running = Agent(config)
                 _introduce(config, receiver.url)
                 async with anyio.create_task_group() as group:
-                    await group.start(stop_on_signals, running)
-                    group.start_soon(_write, own)
+                    ending = await group.start(_ended, arguments.duration)
+                    group.start_soon(_write, own, ending)
                     group.start_soon(_show, running, receiver.store)
-                    if arguments.duration is not None:
-                        group.start_soon(_end_after, running, arguments.duration)
+                    group.start_soon(_finish, running, ending)
                     await running.run()
                     group.cancel_scope.cancel()
                 code = _conclude(running, receiver.store)
@@ -80,9 +84,12 @@ def _config(folder: Path, own: Path, url: str) -> Config:
         Config,
         DestinationConfig,
         FileSourceConfig,
+        SourceConfig,
     )
 
-    sources = [FileSourceConfig(name="demo", include=[str(own)], subsystem="access", time_field="time")]
+    sources: list[SourceConfig] = [
+        FileSourceConfig(name="demo", include=[str(own)], subsystem="access", time_field="time")
+    ]
     if readable := _readable_logs():
         sources.append(FileSourceConfig(name="host", include=readable, format="text"))
     return Config(
@@ -107,20 +114,22 @@ def _readable_logs() -> list[str]:
 
 
 def _introduce(config: Config, url: str) -> None:
+    from agent.config.model import FileSourceConfig
+
     print(f"collector  {url}")
     for source in config.sources:
+        if not isinstance(source, FileSourceConfig):
+            continue
         shown = ", ".join(source.include[:6]) + (f" and {len(source.include) - 6} more" if source.include[6:] else "")
         print(f"source     {source.name}: {shown}")
     print("Ctrl-C ends it.\n", flush=True)
 
 
-async def _write(path: Path) -> None:
-    """Append an access record now and then, as an application would."""
-    import anyio
-
+async def _write(path: Path, ending: anyio.Event) -> None:
+    """Append an access record now and then, as an application would, until the demo ends."""
     number = 0
     with path.open("a", encoding="utf-8") as log:
-        while True:
+        while not ending.is_set():
             number += 1
             record = {
                 "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -131,20 +140,38 @@ async def _write(path: Path) -> None:
             }
             log.write(json.dumps(record) + "\n")
             log.flush()
-            await anyio.sleep(_LINE_SECONDS)
+            with anyio.move_on_after(_LINE_SECONDS):
+                await ending.wait()
 
 
-async def _end_after(running: Agent, duration: float) -> None:
-    import anyio
+async def _ended(duration: float | None, *, task_status: TaskStatus[anyio.Event]) -> None:
+    """Hand out an event that is set by Ctrl-C, by SIGTERM or after ``duration`` seconds."""
+    ending = anyio.Event()
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        task_status.started(ending)
+        with anyio.move_on_after(duration if duration is not None else math.inf):
+            async for _ in signals:
+                break
+        ending.set()
+        await anyio.sleep_forever()
 
-    await anyio.sleep(duration)
+
+async def _finish(running: Agent, ending: anyio.Event) -> None:
+    """Stop once everything that was written has been delivered, or after a while."""
+    await ending.wait()
+    with anyio.move_on_after(_FINISH_SECONDS):
+        while not running.started.is_set() or not _all_delivered(running):
+            await anyio.sleep(_POLL_SECONDS)
     running.stop.set()
+
+
+def _all_delivered(running: Agent) -> bool:
+    """Tell whether no destination is behind."""
+    return running.summary()["behind_bytes"] == 0
 
 
 async def _show(running: Agent, store: Store) -> None:
     """Print counts every second, with the newest events that arrived."""
-    import anyio
-
     await running.started.wait()
     seen = -1
     while True:

@@ -97,8 +97,23 @@ class Conversion:
     def _optional(self, node: yaml.Node, wanted: mi.UnionType, key: str, unit: str | None) -> Any:  # noqa: ANN401
         if is_null(node):
             return None
-        (inner,) = (t for t in wanted.types if not isinstance(t, mi.NoneType))
-        return self._typed(node, inner, key, unit)
+        inner = [t for t in wanted.types if not isinstance(t, mi.NoneType)]
+        if len(inner) == 1:
+            return self._typed(node, inner[0], key, unit)
+        chosen = self._chosen(node, [t for t in inner if isinstance(t, mi.StructType)], key)
+        return NOTHING if chosen is None else self._struct(node, chosen, key)
+
+    def _chosen(self, node: yaml.Node, kinds: list[mi.StructType], key: str) -> mi.StructType | None:
+        """Return which of ``kinds`` the mapping's tag names; the first one when it names none."""
+        tag = str(kinds[0].tag_field)
+        noted = len(self.problems)
+        pairs = self._pairs(node, key) or {}
+        del self.problems[noted:]  # what is wrong with the mapping is said when it is read as what it is
+        if tag not in pairs:
+            return kinds[0]
+        allowed = tuple(str(one.tag) for one in kinds)
+        name = self._value(pairs[tag][1], mi.LiteralType(allowed), f"{key}.{tag}")
+        return next((one for one in kinds if one.tag == name), None)
 
     def _struct(self, node: yaml.Node, wanted: mi.StructType, key: str) -> Any:  # noqa: ANN401
         pairs = self._pairs(node, key)
@@ -145,7 +160,9 @@ class Conversion:
         return spec | beside
 
     def _unknown(self, node: yaml.Node, name: str, path: str, wanted: mi.StructType) -> None:
-        names = [f.encode_name for f in wanted.fields]
+        if name == wanted.tag_field:
+            return  # it has said which struct this is
+        names = [f.encode_name for f in wanted.fields] + ([wanted.tag_field] if wanted.tag_field else [])
         inside = [
             f.encode_name
             for f in wanted.fields

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import zoneinfo
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, TypeAlias
 
-from agent.config.model import AdminConfig, AgentConfig, DestinationConfig, FileSourceConfig
+from agent.config.model import (
+    AdminConfig,
+    AgentConfig,
+    DestinationConfig,
+    FileSourceConfig,
+    HttpSourceConfig,
+    StdinSourceConfig,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,14 +30,22 @@ _CREDENTIAL_HEADERS = re.compile(r"auth|token|key|secret|cookie|password", re.IG
 
 def mistakes(structs: Iterable[tuple[str, object]]) -> Iterator[Finding]:
     """Yield what is wrong across values. ``structs`` are all structs of a file with their key paths."""
-    names: dict[tuple[type, str], str] = {}
+    names: dict[tuple[str, str], str] = {}
     for key, struct in structs:
         match struct:
             case FileSourceConfig():
-                yield from _twice(names, key, struct, struct.name)
+                yield from _twice(names, key, "source", struct.name)
                 yield from _source_mistakes(key, struct)
+            case HttpSourceConfig():
+                yield from _twice(names, key, "source", struct.name)
+                yield from _listener_mistakes(key, struct)
+            case StdinSourceConfig():
+                yield from _twice(names, key, "source", struct.name)
+                first = names.setdefault(("stdin", ""), key)
+                if first != key:
+                    yield f"{key}.type", f"a second source stdin beside {first}", "one: there is one standard input"
             case DestinationConfig():
-                yield from _twice(names, key, struct, struct.name)
+                yield from _twice(names, key, "destination", struct.name)
                 yield from _destination_mistakes(key, struct)
             case AdminConfig(listen=str() as listen) if not _is_listen_address(listen):
                 yield f"{key}.listen", repr(listen), "HOST:PORT, unix:/path.sock, or null"
@@ -61,8 +77,8 @@ def dangers(structs: Iterable[tuple[str, object]], secrets: Iterable[tuple[str, 
                 pass
 
 
-def _twice(names: dict[tuple[type, str], str], key: str, struct: object, name: str) -> Iterator[Finding]:
-    first = names.setdefault((type(struct), name), key)
+def _twice(names: dict[tuple[str, str], str], key: str, kind: str, name: str) -> Iterator[Finding]:
+    first = names.setdefault((kind, name), key)
     if name and first != key:
         yield f"{key}.name", f"{name!r}, the name of {first} too", "a name of its own"
 
@@ -76,6 +92,31 @@ def _source_mistakes(key: str, source: FileSourceConfig) -> Iterator[Finding]:
             yield f"{key}.exclude[{i}]", repr(glob), "a glob of absolute paths, or of file names (no slash)"
     if source.timezone is not None and not _is_zone(source.timezone):
         yield f"{key}.timezone", repr(source.timezone), "a zone such as UTC or Europe/Berlin"
+
+
+def _listener_mistakes(key: str, source: HttpSourceConfig) -> Iterator[Finding]:
+    tls = source.tls
+    if (tls.cert_file is None) != (tls.key_file is None):
+        missing = "cert_file" if tls.cert_file is None else "key_file"
+        yield f"{key}.tls.{missing}", "nothing", "both cert_file and key_file, or neither"
+    if not _is_listen_address(source.listen):
+        yield f"{key}.listen", repr(source.listen), "HOST:PORT or unix:/path.sock"
+    elif not _is_local(source.listen) and (source.token is None or tls.cert_file is None):
+        yield (
+            f"{key}.listen",
+            f"{source.listen!r}, which other machines can reach, without {'a token' if tls.cert_file else 'tls'}",
+            "an address of this machine only (127.0.0.1:PORT, unix:/path.sock), or token and tls",
+        )
+
+
+def _is_local(listen: str) -> bool:
+    if listen.startswith("unix:"):
+        return True
+    host = listen.rpartition(":")[0].strip("[]")
+    try:
+        return host.lower() == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _destination_mistakes(key: str, destination: DestinationConfig) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ and ``Seconds`` mark where units are allowed). Secrets stay references (``Secret
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 
@@ -61,13 +61,12 @@ class AdminConfig(Model, frozen=True):
     """/readyz turns 503 when data waits and nothing was settled for this long."""
 
 
-class FileSourceConfig(Model, frozen=True):
+class FileSourceConfig(Model, frozen=True, tag_field="type", tag="file"):
     """Lines of local log files, through rotation, truncation and compression."""
 
     name: Name
     include: Annotated[list[str], msgspec.Meta(min_length=1)]
     """Globs of absolute paths; ``**`` crosses directories. Rotated names and .gz belong by themselves."""
-    type: Literal["file"] = "file"
     exclude: list[str] = []
     """Globs of paths to leave alone."""
     format: str = "json"
@@ -88,6 +87,57 @@ class FileSourceConfig(Model, frozen=True):
     """What rings when a file changes; ``poll`` for file systems that cannot tell (NFS)."""
     timezone: str | None = None
     """Zone of times that name none; default: this host's."""
+
+
+class SpoolConfig(Model, frozen=True):
+    """Disk for what cannot be read again: kept until every destination has it."""
+
+    max_bytes: Annotated[int, msgspec.Meta(ge=65536, extra={"unit": "bytes"})] = 256 * 1024 * 1024
+    """At the bound nothing more is taken in: HTTP answers 429, a pipe is not read."""
+
+
+class ServerTls(Model, frozen=True):
+    """TLS of a listener; none when both are left out."""
+
+    cert_file: str | None = None
+    """Certificate chain, PEM."""
+    key_file: str | None = None
+
+
+class HttpSourceConfig(Model, frozen=True, tag_field="type", tag="http"):
+    """Events that programs post: bulk requests (WIRE 4) and JSON lines. Answered only when durable."""
+
+    name: Name
+    listen: str
+    """``HOST:PORT`` or ``unix:/path.sock``; beyond this machine only with TLS and a token."""
+    token: Secret | None = None
+    """What callers send as ``Authorization: Bearer``."""
+    tls: ServerTls = ServerTls()
+    format: str = "json"
+    """Parser of posted lines; bulk requests need none."""
+    subsystem: str | None = None
+    time_field: str | None = None
+    fields: dict[str, Any] = {}
+    max_line_bytes: Annotated[int, msgspec.Meta(ge=64, extra={"unit": "bytes"})] = 1024 * 1024
+    max_body_bytes: Annotated[int, msgspec.Meta(ge=1024, extra={"unit": "bytes"})] = 16 * 1024 * 1024
+    """Of one request, compressed or not; a compressed one may expand to four times that."""
+    spool: SpoolConfig = SpoolConfig()
+
+
+class StdinSourceConfig(Model, frozen=True, tag_field="type", tag="stdin"):
+    """Lines of standard input. At most one such source."""
+
+    name: Name
+    format: str = "json"
+    subsystem: str | None = None
+    time_field: str | None = None
+    fields: dict[str, Any] = {}
+    max_line_bytes: Annotated[int, msgspec.Meta(ge=64, extra={"unit": "bytes"})] = 1024 * 1024
+    spool: SpoolConfig = SpoolConfig()
+
+
+SourceConfig: TypeAlias = FileSourceConfig | HttpSourceConfig | StdinSourceConfig
+"""One source; ``type`` says which, left out: ``file``."""
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True):
@@ -210,7 +260,7 @@ class HoldConfig(Model, frozen=True):
 class Config(Model, frozen=True):
     """One configuration file."""
 
-    sources: list[FileSourceConfig]
+    sources: list[SourceConfig]
     destinations: list[DestinationConfig]
     agent: AgentConfig = AgentConfig()
     admin: AdminConfig = AdminConfig()

@@ -80,12 +80,15 @@ SOURCE_COUNTERS = (
         "source_parse_errors", "Lines that do not parse; they are shipped as raw text.", lambda s: s.parse_errors
     ),
     SourceRow("source_truncated_lines", "Lines cut at max_line_bytes.", lambda s: s.truncated_lines),
+    SourceRow("source_refused_requests", "Requests answered 429.", lambda s: s.refused_requests),
     SourceRow("source_lost_bytes", "Bytes that vanished before they were read.", lambda s: s.lost_bytes),
 )
 SOURCE_GAUGES = (
     SourceRow("source_files", "Files that match.", lambda s: s.files),
     SourceRow("source_streams", "Streams known.", lambda s: s.streams),
     SourceRow("source_open_files", "Files held open.", lambda s: s.open_files),
+    SourceRow("source_spool_bytes", "Bytes in the spool.", lambda s: s.spool_bytes),
+    SourceRow("source_spool_limit_bytes", "Bytes the spool may hold.", lambda s: s.spool_max_bytes),
 )
 
 

@@ -186,6 +186,11 @@ class BlockReader:
                 return offset, mark
         return 0, b""
 
+    def drop(self, stream: str) -> None:
+        """Know nothing of a stream any more that nobody will read again."""
+        self.forget(stream)
+        self._counted.pop(stream, None)
+
     def forget(self, stream: str) -> None:
         """Drop what was kept of a stream that every lane is past."""
         self.marks.pop(stream, None)

@@ -216,6 +216,15 @@ class Feed:
         """Tell whether the lane has settled everything the stream is known to hold."""
         return self._past(stream, self.settled.get(stream.id, 0))
 
+    def forget(self, stream: str) -> None:
+        """Know nothing of a stream any more whose file was removed for good, and which the lane is past."""
+        for index in (self.settled, self._cursors, self._positions, self._home, self._unsettled):
+            index.pop(stream, None)
+        for key, streams in list(self._ready.items()):
+            streams.pop(stream, None)
+            if not streams:
+                del self._ready[key]
+
     def behind_away(self, source: FileSource) -> list[tuple[Stream, int]]:
         """Return the unsettled streams of ``source`` that are not at a live path, each with the lane's cursor."""
         return [

@@ -51,12 +51,14 @@ class FileSource:
         one_shot: bool = False,
         paths: Sequence[str] | None = None,
         holds: Holds | None = None,
+        visible: Callable[[str], int] | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         """Prepare; looks at no file yet.
 
         ``members`` are the members common to all events of this agent; ``never`` are the agent's own files;
-        ``paths`` restricts a one-shot run to these files, whatever the globs say; ``holds`` keep rotated files.
+        ``paths`` restricts a one-shot run to these files, whatever the globs say; ``holds`` keep rotated files;
+        ``visible`` tells how much of a file may be read yet.
         """
         self.config = config
         self.stats = stats
@@ -78,6 +80,7 @@ class FileSource:
             changed=self._changed,
             one_shot=one_shot,
             holds=holds,
+            visible=visible,
             now=now,
         )
         self.reader = BlockReader(
@@ -163,10 +166,19 @@ class FileSource:
                     self.catalog.resolve(set(self.catalog.unfinished))
         for name in sorted(self.catalog.unfinished):
             log.error("file_not_shipped", source=self.name, family=name, error=self.catalog.errors.get(name))
+        self.end()
+        await anyio.sleep_forever()
+
+    def poke(self, path: str, agent: AgentStats) -> None:
+        """Look at the file at ``path`` now, because it has grown."""
+        with _StateGuard(agent):
+            self._apply({path}, set())
+
+    def end(self) -> None:
+        """In a one-shot run: say that nothing more comes."""
         self.exhausted = True
         self._refresh_stats()
         self._changed(None)
-        await anyio.sleep_forever()
 
     async def _follow(self, agent: AgentStats) -> None:
         bell = doorbell(self.config.watch)
@@ -221,6 +233,11 @@ class FileSource:
         for stream in catalog.unplaced(self._now()):
             self._changed(stream)
         self._refresh_stats()
+
+    def forget(self, stream: Stream) -> None:
+        """Know nothing of a stream any more whose file was removed for good."""
+        self.catalog.forget(stream)
+        self.reader.drop(stream.id)
 
     def settled_everywhere(self, stream: Stream) -> None:
         """Let go of a stream without a path that every lane is past."""

@@ -156,6 +156,13 @@ class Store:
         with self._transaction(durable=durable) as db:
             db.executemany(_PUT_STREAM, map(_stream_values, rows))
 
+    def forget_stream(self, stream: str) -> None:
+        """Drop everything about a stream whose file was removed for good."""
+        with self._transaction() as db:
+            db.execute("DELETE FROM streams WHERE id = ?", (stream,))
+            db.execute("DELETE FROM cursors WHERE stream = ?", (stream,))
+            db.execute("DELETE FROM copies WHERE stream = ?", (stream,))
+
     def copies(self, source: str) -> list[CopyRow]:
         """Return the files known to be copies of streams of ``source``."""
         rows = self._db.execute(

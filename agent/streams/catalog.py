@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
 
-from agent.streams.content import DAMAGED, open_content
+from agent.streams.content import DAMAGED, Bounded, open_content
 from agent.streams.copies import Copies
 from agent.streams.evidence import by_evidence, continues_open, may_continue, may_copy
 from agent.streams.family import family, is_compressed, loose_family
@@ -62,9 +64,13 @@ class Catalog:
         changed: Callable[[Stream], None],
         one_shot: bool = False,
         holds: Holds | None = None,
+        visible: Callable[[str], int] | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """Recall the streams that ``store`` knows; looks at no file yet."""
+        """Recall the streams that ``store`` knows; looks at no file yet.
+
+        ``visible`` tells how many bytes of the file at a path may be read; None: all of them.
+        """
         self.source = source
         self.holds = holds
         self.streams: dict[str, Stream] = {}
@@ -79,6 +85,7 @@ class Catalog:
         self._store = store
         self._changed = changed
         self._one_shot = one_shot
+        self._visible = visible
         self._now = now
         self._by_inode: dict[tuple[int, int], Stream] = {}
         self._by_family: defaultdict[str, list[Stream]] = defaultdict(list)
@@ -186,6 +193,8 @@ class Catalog:
             return None
         if place is None:
             self.errors.pop(path, None)
+        elif self._visible is not None:
+            place = replace(place, size=min(place.size, self._visible(path)))
         return place
 
     def _trouble(self, path: str, error: Exception) -> None:
@@ -380,6 +389,8 @@ class Catalog:
                 content.close()
                 self.unfinished.add(family(stream.path))
                 return None
+            if self._visible is not None:
+                content = Bounded(content, partial(self._visible, stream.path))
             self.handles.keep(stream, content)
         return content or self._open_hold(stream)
 
@@ -466,6 +477,23 @@ class Catalog:
         self.handles.close(stream)
         self.partial.pop(stream.id, None)
         self._recently_unplaced.pop(stream.id, None)
+
+    def forget(self, stream: Stream) -> None:
+        """Know nothing of a stream any more whose file was removed for good."""
+        self.release(stream)
+        self._store.forget_stream(stream.id)
+        self.streams.pop(stream.id, None)
+        for index in (self._fresh, self._stale, self.partial, self._recently_unplaced):
+            index.pop(stream.id, None)
+        if self._by_inode.get((stream.device, stream.inode)) is stream:
+            del self._by_inode[stream.device, stream.inode]
+        for name in {stream.family, loose_family(stream.family)}:
+            if stream in self._by_family.get(name, ()):
+                self._by_family[name].remove(stream)
+            if not self._by_family.get(name):
+                self._by_family.pop(name, None)
+        self._paths.pop(stream.family, None)
+        self.unfinished.discard(stream.family)
 
     def close(self) -> None:
         """Let go of every open file."""

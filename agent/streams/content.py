@@ -70,6 +70,33 @@ class Plain:
             self._descriptor = -1
 
 
+class Bounded:
+    """A file of which only so much may be read, as told anew each time."""
+
+    __slots__ = ("_content", "_visible")
+
+    def __init__(self, content: Content, visible: Callable[[], int]) -> None:
+        """Take over ``content``."""
+        self._content = content
+        self._visible = visible
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return up to ``size`` bytes at ``offset`` that may be read."""
+        return self._content.read(offset, max(0, min(size, self._visible() - offset)))
+
+    def length(self) -> int:
+        """Return how many bytes may be read now."""
+        return min(self._content.length() or 0, self._visible())
+
+    def stat(self) -> os.stat_result:
+        """Return the status of the open file."""
+        return self._content.stat()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._content.close()
+
+
 class Compressed:
     """A compressed file, read forward; several readers at different offsets each keep their place.
 
