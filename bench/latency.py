@@ -58,19 +58,13 @@ def main() -> int:
 
 
 def _idle(pid: int, seconds: float) -> dict[str, float]:
-    before, began = _cpu_seconds(pid), time.monotonic()
+    before, began = common.cpu_seconds(pid), time.monotonic()
     time.sleep(seconds)
-    used = _cpu_seconds(pid) - before
-    resident = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS")]
+    used = common.cpu_seconds(pid) - before
     return {
         "idle CPU, % of a core": 100 * used / (time.monotonic() - began),
-        "idle RSS, MB": int(resident[0].split()[1]) / 1024,
+        "idle RSS, MB": common.resident_mb(pid),
     }
-
-
-def _cpu_seconds(pid: int) -> float:
-    # Nanoseconds on the processor: ticks of 10 ms would be too coarse.
-    return sum(int(task.read_text().split()[0]) for task in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
 
 
 def _latency(path: Path, sink: common.Sink, lines: int, per_second: float) -> dict[str, float]:

@@ -148,10 +148,9 @@ class Catalog:
         self._saw(stream, found)
         return True
 
-    def resolve_all(self) -> None:
-        """Resolve every family that has a path or a placed stream."""
-        names = set(self._paths) | {s.family for s in self.streams.values() if s.path}
-        self.resolve(names)
+    def families(self) -> list[str]:
+        """Return every family that has a path or a placed stream."""
+        return sorted(set(self._paths) | {s.family for s in self.streams.values() if s.path})
 
     def resolve(self, families: Iterable[str]) -> None:
         """Decide for every file of ``families`` which stream it holds."""
@@ -163,6 +162,8 @@ class Catalog:
     def _resolve(self, name: str) -> None:
         places: dict[tuple[int, int], Place] = {}
         paths = self._paths.get(name, set())
+        if len(paths) == 1 and self._is_idle(*paths):
+            return
         for path in sorted(paths, key=lambda p: (p != name, p)):
             if place := self._look(path):
                 places.setdefault(place.key, place)  # a second link to the same file adds nothing
@@ -184,6 +185,14 @@ class Catalog:
                 self.unfinished.add(name)
             except DAMAGED as error:
                 self._trouble(place.path, error)
+
+    def _is_idle(self, path: str) -> bool:
+        """Tell whether the only file of a family is as it was: most of thousands of files are."""
+        place = self._look(path)
+        stream = self._by_inode.get(place.key) if place else None
+        if place is None or stream is None or stream.path != path:
+            return False
+        return (place.size, place.mtime_ns) == (stream.size, stream.mtime_ns)
 
     def _look(self, path: str) -> Place | None:
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -52,7 +51,7 @@ class Stream:
     content: Content | None = None
     unplaced_at: float | None = None
     """When ``path`` became None, in unix seconds."""
-    sightings: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=_SIGHTINGS))
+    sightings: list[tuple[int, float]] = field(default_factory=list)
     """(size, unix seconds) as the stream grew, to tell the age of an undelivered byte."""
 
     @property
@@ -65,6 +64,8 @@ class Stream:
         grew = size > self.size
         if grew and (not self.sightings or now - self.sightings[-1][1] >= _SIGHTING_SECONDS):
             self.sightings.append((size, now))
+            if len(self.sightings) > _SIGHTINGS:
+                del self.sightings[0]
         elif grew:
             self.sightings[-1] = (size, self.sightings[-1][1])
         self.size = size

@@ -187,7 +187,7 @@ def test_a_destination_that_cannot_work_is_reported_and_harms_no_other(rig: Rig)
         assert "destination_misconfigured" in process.output()
 
 
-def test_refused_events_are_kept_with_the_reason_and_the_rest_flows(rig: Rig) -> None:
+def test_pain_13_refused_events_are_kept_with_the_reason_and_the_rest_flows(rig: Rig) -> None:
     bad = 7
 
     def answer(request: Any) -> Reply:

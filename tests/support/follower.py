@@ -85,7 +85,7 @@ class Follower:
         """Look at every folder and file, as each poll does."""
         for folder in self.source._patterns.folders():
             self.source._list(folder)
-        self.source.catalog.resolve_all()
+        self.source.catalog.resolve(self.source.catalog.families())
         self.source._tick()
         if not self._begun:
             self._begun = True

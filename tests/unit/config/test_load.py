@@ -178,7 +178,7 @@ def test_five_mistakes_are_five_problems_each_with_its_line() -> None:
         ),
     ],
 )
-def test_each_mistake_is_named_with_its_line_and_key(
+def test_pain_31_each_mistake_is_named_with_its_line_and_key(
     text: str | bytes, where: list[tuple[int, str]], tmp_path: Path
 ) -> None:
     assert problems(tmp_path, text) == where

@@ -70,7 +70,7 @@ def test_an_agent_is_ready_while_nothing_waits_for_too_long(stats: AgentStats) -
     ],
     ids=["not started", "state not written", "degraded", "never settled anything", "stopped settling", "no rejects"],
 )
-def test_an_agent_that_does_not_do_its_work_says_why(stats: AgentStats, words: str) -> None:
+def test_pain_27_an_agent_that_does_not_do_its_work_says_why(stats: AgentStats, words: str) -> None:
     found = readiness(stats, now=NOW, stalled_after=300)
     assert not found.ready
     assert len(found.reasons) == 1

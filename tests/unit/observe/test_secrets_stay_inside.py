@@ -60,7 +60,7 @@ def body(url: str) -> str:
             return error.read().decode()
 
 
-def test_no_secret_is_in_any_output_at_debug_level(tmp_path: Path) -> None:
+def test_pain_30_no_secret_is_in_any_output_at_debug_level(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"n":1}\n')
     (tmp_path / "token").write_text(TOKEN + "\n")
     with echo() as hook:

@@ -1,0 +1,1 @@
+"""Breaks one promise at a time and shows that a test notices."""

@@ -1,0 +1,159 @@
+"""``python -m tests.mutations``: breaks the promises one at a time in a copy of the tree; each must fail its tests.
+
+Exits 1 when a broken promise goes unnoticed, or when a mutation does not fit the code any more.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+LEFT_OUT = (".git", ".venv", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", "__pycache__")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mutation:
+    """One promise, how to break it, and the tests that must notice."""
+
+    promise: str
+    file: str
+    old: str
+    new: str
+    tests: str
+
+
+MUTATIONS = (
+    Mutation(
+        promise="a cursor moves only past what is settled",
+        file="agent/lane/acks.py",
+        old="if first.pending < first.end:",
+        new="if False:",
+        tests="tests/unit/lane/test_acks.py",
+    ),
+    Mutation(
+        promise="the tail mark tells a regrown file from the old one",
+        file="agent/streams/places.py",
+        old="def mark_before(",
+        new="def mark_before(content, offset):\n    return digest(b'')\n\n\ndef _mark_before(",
+        tests="tests/unit/sources/test_following.py",
+    ),
+    Mutation(
+        promise="Retry-After holds the destination",
+        file="agent/lane/retry.py",
+        old="def hold(self, seconds: float)",
+        new="def hold(self, seconds: float, _unused: int = 0) -> None:\n        return\n\n    def _hold(self, seconds: float)",
+        tests="tests/pipeline",
+    ),
+    Mutation(
+        promise="a 401 drops nothing",
+        file="agent/destinations/verdict.py",
+        old="if status == 400",
+        new="if status in (400, 401)",
+        tests="tests/unit/destinations/test_webhook_table.py",
+    ),
+    Mutation(
+        promise="rejects are on disk before a cursor passes them",
+        file="agent/lane/delivery.py",
+        old="while answer.rejected and not await self._keep(part, answer):",
+        new="while answer.rejected and not await self._keep(part, answer) and False:",
+        tests="tests/pipeline",
+    ),
+    Mutation(
+        promise="an event keeps its id",
+        file="agent/streams/identity.py",
+        old='parts = (agent, source, family, head.hex(), str(generation))',
+        new='import os\n\n    parts = (agent, source, family, head.hex(), str(os.getpid()))',
+        tests="tests/e2e/test_backfill.py tests/unit/streams/test_identity.py",
+    ),
+    Mutation(
+        promise="a destination that cannot be built harms no other",
+        file="agent/app/lanes.py",
+        old="except ValueError as error:",
+        new="except ZeroDivisionError as error:",
+        tests="tests/e2e/test_run.py",
+    ),
+    Mutation(
+        promise="a partial last line waits",
+        file="agent/streams/lines.py",
+        old="if not final:\n            return None",
+        new="if False:\n            return None",
+        tests="tests/unit/streams/test_lines.py tests/unit/sources/test_following.py",
+    ),
+    Mutation(
+        promise="an unknown filter lets nothing through",
+        file="agent/filters.py",
+        old="if each.filter_type not in _MATCHERS:\n            return False",
+        new="if each.filter_type not in _MATCHERS:\n            return True",
+        tests="tests/unit/test_filters.py",
+    ),
+    Mutation(
+        promise="a timeout counts nothing as sent",
+        file="agent/lane/delivery.py",
+        old="answer = all_pending(part, failure)",
+        new="answer = Answer()",
+        tests="tests/pipeline",
+    ),
+    Mutation(
+        promise="rotated files that are still needed are held",
+        file="agent/app/keep.py",
+        old="if not holds.needs_copy(stream, position):",
+        new="if True:",
+        tests="tests/e2e/test_hold.py",
+    ),
+    Mutation(
+        promise="memory is bounded by what is not settled",
+        file="agent/lane/queue.py",
+        old="while self.used and",
+        new="while False and",
+        tests="tests/unit/lane/test_queue.py tests/pipeline",
+    ),
+    Mutation(
+        promise="the collector acknowledges nothing before it is durable",
+        file="agent/collector/store.py",
+        old="job.error = error",
+        new="job.error = None",
+        tests="tests/collector",
+    ),
+    Mutation(
+        promise="secrets are masked",
+        file="agent/config/secrets.py",
+        old="def __repr__(self)",
+        new="def __repr__(self):\n        return self._text\n\n    def _repr(self)",
+        tests="tests/unit/config tests/contract",
+    ),
+)
+
+
+def main() -> int:
+    """Try every mutation, or those whose promise contains an argument; return the exit code."""
+    chosen = [m for m in MUTATIONS if not sys.argv[1:] or any(word in m.promise for word in sys.argv[1:])]
+    unnoticed = 0
+    for mutation in chosen:
+        with tempfile.TemporaryDirectory() as name:
+            tree = Path(name) / "tree"
+            shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(*LEFT_OUT))
+            said = _try(tree, mutation)
+        unnoticed += said != "noticed"
+        print(f"{said:<10} {mutation.promise}", flush=True)
+    print(f"{len(chosen) - unnoticed} of {len(chosen)} broken promises were noticed")
+    return 1 if unnoticed else 0
+
+
+def _try(tree: Path, mutation: Mutation) -> str:
+    path = tree / mutation.file
+    text = path.read_text()
+    if text.count(mutation.old) != 1:
+        return "UNFIT"
+    path.write_text(text.replace(mutation.old, mutation.new))
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *mutation.tests.split()]
+    done = subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False, timeout=900)
+    return "UNNOTICED" if done.returncode == 0 else "noticed"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
