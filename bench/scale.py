@@ -78,7 +78,7 @@ def _idle(pid: int, seconds: float) -> dict[str, float]:
     return {
         "idle CPU, % of a core": 100 * (common.cpu_seconds(pid) - before) / (time.monotonic() - began),
         "idle RSS, MB": common.resident_mb(pid),
-        "idle descriptors": float(len(os.listdir(f"/proc/{pid}/fd"))),
+        "idle descriptors": float(len(list(Path(f"/proc/{pid}/fd").iterdir()))),
     }
 
 

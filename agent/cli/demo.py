@@ -160,7 +160,8 @@ async def _finish(running: Agent, ending: anyio.Event) -> None:
     """Stop once everything that was written has been delivered, or after a while."""
     await ending.wait()
     with anyio.move_on_after(_FINISH_SECONDS):
-        while not running.started.is_set() or not _all_delivered(running):
+        await running.started.wait()
+        while not _all_delivered(running):  # noqa: ASYNC110 # lag is a figure, nothing rings when it is zero
             await anyio.sleep(_POLL_SECONDS)
     running.stop.set()
 

@@ -139,11 +139,12 @@ class Feed:
         return any(self._sources[name].scanned.is_set() for name, _family in self._ready)
 
     def _take(self) -> Block | None:
-        for key in list(self._ready):
+        for _ in range(len(self._ready)):
+            key, streams = self._ready.popitem(last=False)
             source = self._sources[key[0]]
             if not source.scanned.is_set():
-                continue  # a copy or a start at the end may still be found out
-            streams = self._ready.pop(key)
+                self._ready[key] = streams  # a copy or a start at the end may still be found out
+                continue
             for stream in sorted(streams.values(), key=lambda s: s.order):
                 position = self._position(stream)
                 found = source.reader.read(stream, position)

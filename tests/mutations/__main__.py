@@ -46,14 +46,14 @@ MUTATIONS = (
         promise="Retry-After holds the destination",
         file="agent/lane/retry.py",
         old="def hold(self, seconds: float)",
-        new="def hold(self, seconds: float, _unused: int = 0) -> None:\n        return\n\n    def _hold(self, seconds: float)",
+        new="def hold(self, seconds: float) -> None:\n        return\n\n    def _hold(self, seconds: float)",
         tests="tests/pipeline",
     ),
     Mutation(
         promise="a 401 drops nothing",
         file="agent/destinations/verdict.py",
-        old="if status == 400",
-        new="if status in (400, 401)",
+        old="if status == HTTPStatus.BAD_REQUEST:",
+        new="if status in (400, 401):",
         tests="tests/unit/destinations/test_webhook_table.py",
     ),
     Mutation(
@@ -66,8 +66,8 @@ MUTATIONS = (
     Mutation(
         promise="an event keeps its id",
         file="agent/streams/identity.py",
-        old='parts = (agent, source, family, head.hex(), str(generation))',
-        new='import os\n\n    parts = (agent, source, family, head.hex(), str(os.getpid()))',
+        old="parts = (agent, source, family, head.hex(), str(generation))",
+        new="import os\n\n    parts = (agent, source, family, head.hex(), str(os.getpid()))",
         tests="tests/e2e/test_backfill.py tests/unit/streams/test_identity.py",
     ),
     Mutation(
@@ -108,8 +108,8 @@ MUTATIONS = (
     Mutation(
         promise="memory is bounded by what is not settled",
         file="agent/lane/queue.py",
-        old="while self.used and",
-        new="while False and",
+        old="while self.used and self.used",
+        new="while False and self.used",
         tests="tests/unit/lane/test_queue.py tests/pipeline",
     ),
     Mutation(
