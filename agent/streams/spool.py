@@ -152,8 +152,8 @@ class Spool:
     def _begin(self) -> None:
         """Begin a new segment; its number is never one that was there before, also after a restart."""
         self._seal()
-        self._last = max(self._last + 1, time.time_ns() // 1_000_000)
-        path = os.path.join(self.folder, f"{self._last:015d}{SUFFIX}")
+        self._last = max(self._last + 1, time.time_ns() // 1000)
+        path = os.path.join(self.folder, f"{self._last:017d}{SUFFIX}")
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             _fsync_folder(self.folder)
