@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import resource
+import subprocess
+import sys
 import tempfile
 import threading
 from datetime import UTC, datetime
@@ -25,6 +27,14 @@ from tests.support.transactions import transaction
 
 pytestmark = pytest.mark.anyio
 
+DROP_ONE_BY_ONE = """
+import pathlib, sys
+from agent.lane.rejects.reader import read_all
+from agent.lane.rejects.rewrite import rewrite
+for each in list(read_all(pathlib.Path(sys.argv[1]))):
+    rewrite({each.key: None})
+    print(each.reject.unique_id, flush=True)
+"""
 INVALID = Refusal(counter="drop_invalid_format", reason="no such field", status=400)
 
 
@@ -139,6 +149,21 @@ def test_a_successor_that_a_crash_left_half_written_counts_for_nothing(tmp_path:
     assert rewrite({found[0].key: None}) == 1
     assert len(lines(tmp_path)) == 3
     assert not list(tmp_path.rglob("*.new"))
+
+
+def test_pain_29_a_kill_while_rejects_are_taken_out_loses_none_of_the_others(tmp_path: Path) -> None:
+    found = fill(tmp_path, 300, file_bytes=1 << 20)
+    for gone in (1, 5, 20):
+        before = lines(tmp_path)
+        with subprocess.Popen([sys.executable, "-c", DROP_ONE_BY_ONE, str(tmp_path)], stdout=subprocess.PIPE) as killed:
+            assert killed.stdout
+            said = sum(bool(killed.stdout.readline()) for _ in range(gone))
+            killed.kill()
+            said += len(killed.stdout.read().splitlines())
+        taken = len(before) - len(lines(tmp_path))
+        assert taken in (said, said + 1)  # durable once said
+        assert lines(tmp_path) == before[taken:]
+    assert len(lines(tmp_path)) < len(found)
 
 
 def test_pain_15_a_disk_that_is_full_while_rejects_are_taken_out_costs_none_of_them(tmp_path: Path) -> None:
