@@ -85,7 +85,7 @@ def test_a_restart_goes_on_where_the_cursor_stands(start: Start, logs: Path) -> 
     assert follower.poll() == ["two"]
 
 
-def test_r12_what_was_not_committed_is_sent_again_with_the_same_ids(start: Start, logs: Path) -> None:
+def test_pain_12_what_was_not_committed_is_sent_again_with_the_same_ids(start: Start, logs: Path) -> None:
     append(logs / "a.log", "one", "two")
     follower = start()
     follower.look()
@@ -96,12 +96,12 @@ def test_r12_what_was_not_committed_is_sent_again_with_the_same_ids(start: Start
     assert follower.received.ids == first * 2
 
 
-def test_r6_a_file_of_one_line_is_delivered_at_once(start: Start, logs: Path) -> None:
+def test_pain_6_a_file_of_one_line_is_delivered_at_once(start: Start, logs: Path) -> None:
     append(logs / "a.log", "x")
     assert start().poll() == ["x"]
 
 
-def test_r6_a_file_of_one_byte_is_delivered_once_it_is_final(start: Start, logs: Path) -> None:
+def test_pain_6_a_file_of_one_byte_is_delivered_once_it_is_final(start: Start, logs: Path) -> None:
     (logs / "a.log").write_text("x")
     follower = start()
     assert follower.poll() == []
@@ -138,7 +138,7 @@ def test_a_partial_last_line_is_delivered_when_its_file_was_rotated_and_is_quiet
     assert follower.later() == []
 
 
-def test_r8_a_line_split_over_reads_and_restarts_is_one_line(start: Start, logs: Path) -> None:
+def test_pain_8_a_line_split_over_reads_and_restarts_is_one_line(start: Start, logs: Path) -> None:
     follower = start()
     text = "alpha\nbeta gamma\n"
     for byte in text:
@@ -148,7 +148,7 @@ def test_r8_a_line_split_over_reads_and_restarts_is_one_line(start: Start, logs:
     assert follower.received.messages == ["alpha", "beta gamma"]
 
 
-def test_r9_an_over_long_line_is_cut_marked_and_counted_and_the_next_is_intact(start: Start, logs: Path) -> None:
+def test_pain_9_an_over_long_line_is_cut_marked_and_counted_and_the_next_is_intact(start: Start, logs: Path) -> None:
     append(logs / "a.log", "before", "y" * 3_000_000, "after")
     follower = start(max_line_bytes=100)
     follower.poll()
@@ -186,7 +186,7 @@ def test_a_program_that_writes_nuls_over_a_truncated_part_stops_nothing(start: S
 # Identity
 
 
-def test_r1_files_with_the_same_first_line_in_one_glob_are_both_delivered(start: Start, logs: Path) -> None:
+def test_pain_1_files_with_the_same_first_line_in_one_glob_are_both_delivered(start: Start, logs: Path) -> None:
     append(logs / "a.log", "header", "a1")
     append(logs / "b.log", "header", "b1")
     follower = start()
@@ -194,7 +194,7 @@ def test_r1_files_with_the_same_first_line_in_one_glob_are_both_delivered(start:
     assert len(set(follower.received.ids)) == 4
 
 
-def test_r1_files_with_the_same_first_kilobytes_in_one_glob_are_both_delivered(start: Start, logs: Path) -> None:
+def test_pain_1_files_with_the_same_first_kilobytes_in_one_glob_are_both_delivered(start: Start, logs: Path) -> None:
     shared = [f"{n:0100}" for n in range(100)]
     append(logs / "a.log", *shared, "a1")
     append(logs / "b.log", *shared, "b1")
@@ -204,7 +204,7 @@ def test_r1_files_with_the_same_first_kilobytes_in_one_glob_are_both_delivered(s
 
 
 @pytest.mark.parametrize("shared", [["header"], [f"{n:0100}" for n in range(100)], ["z" * 5000]])
-def test_r1_the_same_beginning_across_a_rotation_is_delivered_again(
+def test_pain_1_the_same_beginning_across_a_rotation_is_delivered_again(
     start: Start, logs: Path, shared: list[str]
 ) -> None:
     append(logs / "a.log", *shared, "old")
@@ -218,7 +218,7 @@ def test_r1_the_same_beginning_across_a_rotation_is_delivered_again(
     assert follower.later() == []
 
 
-def test_r1_the_same_beginning_across_a_rotation_while_stopped(start: Start, logs: Path) -> None:
+def test_pain_1_the_same_beginning_across_a_rotation_while_stopped(start: Start, logs: Path) -> None:
     append(logs / "a.log", "header", "old")
     follower = start()
     follower.poll()
@@ -230,7 +230,7 @@ def test_r1_the_same_beginning_across_a_rotation_while_stopped(start: Start, log
     assert sorted(follower.poll()) == ["header", "new", "older"]
 
 
-def test_r2_a_reused_inode_is_read_from_its_first_byte(start: Start, logs: Path) -> None:
+def test_pain_2_a_reused_inode_is_read_from_its_first_byte(start: Start, logs: Path) -> None:
     path = logs / "a.log"
     append(path, "first generation")
     follower = start()
@@ -247,7 +247,7 @@ def test_r2_a_reused_inode_is_read_from_its_first_byte(start: Start, logs: Path)
     pytest.fail("this file system never reuses an inode")
 
 
-def test_r2_an_inode_reused_under_another_name_is_another_file(start: Start, logs: Path) -> None:
+def test_pain_2_an_inode_reused_under_another_name_is_another_file(start: Start, logs: Path) -> None:
     append(logs / "a.log", "one", "two")
     follower = start()
     follower.poll()
@@ -273,7 +273,7 @@ def test_a_renamed_file_is_not_sent_again_and_its_tail_is_read(start: Start, log
     assert follower.poll() == ["late"]
 
 
-def test_r3_two_rotations_while_stopped_lose_and_repeat_nothing(start: Start, logs: Path) -> None:
+def test_pain_3_two_rotations_while_stopped_lose_and_repeat_nothing(start: Start, logs: Path) -> None:
     append(logs / "a.log", "one")
     follower = start()
     follower.poll()
@@ -289,7 +289,7 @@ def test_r3_two_rotations_while_stopped_lose_and_repeat_nothing(start: Start, lo
 
 
 @pytest.mark.parametrize("rotations", [1, 3, 20])
-def test_r5_many_rotations_between_two_looks_are_all_delivered_in_order(
+def test_pain_5_many_rotations_between_two_looks_are_all_delivered_in_order(
     start: Start, logs: Path, rotations: int
 ) -> None:
     append(logs / "a.log", "zero")
@@ -319,7 +319,7 @@ def test_every_way_of_naming_rotated_files_is_the_same_stream(start: Start, logs
 # copytruncate
 
 
-def test_r4_a_copy_of_the_live_file_is_not_sent(start: Start, logs: Path) -> None:
+def test_pain_4_a_copy_of_the_live_file_is_not_sent(start: Start, logs: Path) -> None:
     append(logs / "a.log", "one", "two")
     follower = start()
     follower.poll()
@@ -332,7 +332,7 @@ def test_r4_a_copy_of_the_live_file_is_not_sent(start: Start, logs: Path) -> Non
     assert follower.later() == []
 
 
-def test_r4_copytruncate_between_two_looks(start: Start, logs: Path) -> None:
+def test_pain_4_copytruncate_between_two_looks(start: Start, logs: Path) -> None:
     append(logs / "a.log", "one")
     follower = start()
     follower.poll()
@@ -343,7 +343,7 @@ def test_r4_copytruncate_between_two_looks(start: Start, logs: Path) -> None:
     assert follower.later() == []
 
 
-def test_r4_copytruncate_while_stopped(start: Start, logs: Path) -> None:
+def test_pain_4_copytruncate_while_stopped(start: Start, logs: Path) -> None:
     append(logs / "a.log", "one")
     follower = start()
     follower.poll()
@@ -357,7 +357,7 @@ def test_r4_copytruncate_while_stopped(start: Start, logs: Path) -> None:
     assert follower.later() == []
 
 
-def test_r4_copytruncate_leaves_an_empty_file_while_stopped(start: Start, logs: Path) -> None:
+def test_pain_4_copytruncate_leaves_an_empty_file_while_stopped(start: Start, logs: Path) -> None:
     append(logs / "a.log", "one")
     follower = start()
     follower.poll()
@@ -370,7 +370,7 @@ def test_r4_copytruncate_leaves_an_empty_file_while_stopped(start: Start, logs: 
     assert follower.poll() == ["one"]
 
 
-def test_r4_copytruncate_again_and_again(start: Start, logs: Path) -> None:
+def test_pain_4_copytruncate_again_and_again(start: Start, logs: Path) -> None:
     follower = start()
     wanted = []
     for number in range(6):
@@ -387,7 +387,7 @@ def test_r4_copytruncate_again_and_again(start: Start, logs: Path) -> None:
     assert sorted(follower.received.messages) == sorted(wanted)
 
 
-def test_r4_lines_read_between_copying_and_truncating_do_not_make_the_copy_new(start: Start, logs: Path) -> None:
+def test_pain_4_lines_read_between_copying_and_truncating_do_not_make_the_copy_new(start: Start, logs: Path) -> None:
     append(logs / "a.log", "one")
     follower = start()
     follower.poll()
@@ -410,7 +410,9 @@ def test_r4_lines_read_between_copying_and_truncating_do_not_make_the_copy_new(s
     assert follower.received.messages == ["one", "two", "three"]
 
 
-def test_r4_a_file_truncated_and_regrown_past_the_old_offset_is_read_from_its_start(start: Start, logs: Path) -> None:
+def test_pain_4_a_file_truncated_and_regrown_past_the_old_offset_is_read_from_its_start(
+    start: Start, logs: Path
+) -> None:
     append(logs / "a.log", "header", "old")
     follower = start()
     follower.poll()
@@ -419,7 +421,7 @@ def test_r4_a_file_truncated_and_regrown_past_the_old_offset_is_read_from_its_st
     assert len(set(follower.received.ids)) == 5
 
 
-def test_r4_the_same_while_stopped(start: Start, logs: Path) -> None:
+def test_pain_4_the_same_while_stopped(start: Start, logs: Path) -> None:
     append(logs / "a.log", "header", "old")
     follower = start()
     follower.poll()
@@ -429,7 +431,7 @@ def test_r4_the_same_while_stopped(start: Start, logs: Path) -> None:
     assert follower.poll() == ["header", "new one", "new two"]
 
 
-def test_r4_a_regrown_file_is_noticed_although_only_its_growth_was_looked_at(start: Start, logs: Path) -> None:
+def test_pain_4_a_regrown_file_is_noticed_although_only_its_growth_was_looked_at(start: Start, logs: Path) -> None:
     append(logs / "a.log", "header", "old")
     follower = start()
     follower.poll()
@@ -441,7 +443,7 @@ def test_r4_a_regrown_file_is_noticed_although_only_its_growth_was_looked_at(sta
     assert follower.poll() == ["header", "new one", "new two"]
 
 
-def test_r4_a_file_replaced_before_its_first_read_is_sent_once(start: Start, logs: Path) -> None:
+def test_pain_4_a_file_replaced_before_its_first_read_is_sent_once(start: Start, logs: Path) -> None:
     append(logs / "a.log", "old")
     follower = start()
     follower.look()
@@ -456,7 +458,7 @@ def test_r4_a_file_replaced_before_its_first_read_is_sent_once(start: Start, log
 # Deletion, loss
 
 
-def test_r10_a_file_deleted_while_open_is_read_to_its_end(start: Start, logs: Path) -> None:
+def test_pain_10_a_file_deleted_while_open_is_read_to_its_end(start: Start, logs: Path) -> None:
     append(logs / "a.log", "one")
     follower = start()
     follower.poll()
@@ -469,7 +471,7 @@ def test_r10_a_file_deleted_while_open_is_read_to_its_end(start: Start, logs: Pa
     assert follower.stats.open_files == 0
 
 
-def test_r10_a_program_that_writes_on_to_a_deleted_file_is_followed(start: Start, logs: Path) -> None:
+def test_pain_10_a_program_that_writes_on_to_a_deleted_file_is_followed(start: Start, logs: Path) -> None:
     with (logs / "a.log").open("w") as file:
         print("one", file=file, flush=True)
         follower = start()
@@ -485,7 +487,7 @@ def test_r10_a_program_that_writes_on_to_a_deleted_file_is_followed(start: Start
     assert len(follower.source.catalog.handles) == 1
 
 
-def test_r10_rotated_then_deleted_while_the_lane_stood_still(start: Start, logs: Path) -> None:
+def test_pain_10_rotated_then_deleted_while_the_lane_stood_still(start: Start, logs: Path) -> None:
     append(logs / "a.log", "one")
     follower = start()
     follower.poll()
@@ -535,7 +537,7 @@ def test_bytes_that_were_given_up_are_read_when_their_file_system_comes_back(sta
     assert follower.poll() == ["one"]
 
 
-def test_r2_after_a_loss_a_file_that_begins_alike_is_read_from_its_start(start: Start, logs: Path) -> None:
+def test_pain_2_after_a_loss_a_file_that_begins_alike_is_read_from_its_start(start: Start, logs: Path) -> None:
     append(logs / "a.log", "header", "lost")
     follower = start()
     follower.look()
@@ -549,7 +551,7 @@ def test_r2_after_a_loss_a_file_that_begins_alike_is_read_from_its_start(start: 
 # Compressed members
 
 
-def test_r7_a_log_that_is_rotated_then_compressed_is_sent_once(start: Start, logs: Path) -> None:
+def test_pain_7_a_log_that_is_rotated_then_compressed_is_sent_once(start: Start, logs: Path) -> None:
     append(logs / "a.log", "one", "two")
     follower = start()
     follower.poll()
@@ -566,7 +568,7 @@ def test_r7_a_log_that_is_rotated_then_compressed_is_sent_once(start: Start, log
     assert follower.received.messages == ["one", "two", "three"]
 
 
-def test_r7_rotated_and_compressed_while_stopped(start: Start, logs: Path) -> None:
+def test_pain_7_rotated_and_compressed_while_stopped(start: Start, logs: Path) -> None:
     append(logs / "a.log", "one")
     follower = start()
     follower.poll()
@@ -581,7 +583,7 @@ def test_r7_rotated_and_compressed_while_stopped(start: Start, logs: Path) -> No
     assert follower.later() == []
 
 
-def test_r7_killed_in_the_middle_of_a_gz_it_goes_on_at_the_right_line(start: Start, logs: Path) -> None:
+def test_pain_7_killed_in_the_middle_of_a_gz_it_goes_on_at_the_right_line(start: Start, logs: Path) -> None:
     lines = [f"{n:07} {'x' * 90}" for n in range(40_000)]
     append(logs / "a.log", *lines)
     compress(logs / "a.log", logs / "a.log.1.gz")
@@ -724,7 +726,7 @@ def test_names_that_are_not_text_are_read_and_remembered(start: Start, logs: Pat
     assert follower.poll() == []
 
 
-def test_r17_a_changed_configuration_leaves_other_state_alone(start: Start, logs: Path) -> None:
+def test_pain_17_a_changed_configuration_leaves_other_state_alone(start: Start, logs: Path) -> None:
     append(logs / "a.log", "a1")
     append(logs / "b.log", "b1")
     both = start()

@@ -135,7 +135,7 @@ def test_how_far_a_lane_is_behind_follows_what_is_committed(logs: Path) -> None:
     follower.close()
 
 
-async def test_r15_while_the_state_cannot_be_written_nothing_new_is_sent_and_it_is_said(logs: Path) -> None:
+async def test_pain_15_while_the_state_cannot_be_written_nothing_new_is_sent_and_it_is_said(logs: Path) -> None:
     append(logs / "a.log", "one\n")
     follower = Follower(logs.parent / "state", logs / "*.log", watch="poll", poll_interval=0.05)
     running = Running(follower)
@@ -155,7 +155,7 @@ async def test_r15_while_the_state_cannot_be_written_nothing_new_is_sent_and_it_
     follower.close()
 
 
-def test_r11_idle_files_are_closed_beyond_a_bound(logs: Path) -> None:
+def test_pain_11_idle_files_are_closed_beyond_a_bound(logs: Path) -> None:
     for number in range(300):
         append(logs / f"{number}.log", "x\n")
     follower = Follower(logs.parent / "state", logs / "*.log")

@@ -102,7 +102,7 @@ def test_a_meta_text_is_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [b"", b"not a database at all", b"SQLite format 3\0" + b"\xff" * 5000])
-def test_r14_a_file_that_is_no_database_is_set_aside(tmp_path: Path, damage: bytes) -> None:
+def test_pain_14_a_file_that_is_no_database_is_set_aside(tmp_path: Path, damage: bytes) -> None:
     path = tmp_path / "state.db"
     path.write_bytes(damage)
     with structlog.testing.capture_logs() as logged, closing(Store(path)) as store:
@@ -115,7 +115,7 @@ def test_r14_a_file_that_is_no_database_is_set_aside(tmp_path: Path, damage: byt
 
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_r14_damage_at_any_byte_never_keeps_the_agent_from_starting(
+def test_pain_14_damage_at_any_byte_never_keeps_the_agent_from_starting(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
     path = tmp_path_factory.mktemp("state") / "state.db"
@@ -144,7 +144,7 @@ def test_r14_damage_at_any_byte_never_keeps_the_agent_from_starting(
         store.close()
 
 
-def test_r14_a_table_that_is_missing_and_a_value_of_another_type_are_damage(tmp_path: Path) -> None:
+def test_pain_14_a_table_that_is_missing_and_a_value_of_another_type_are_damage(tmp_path: Path) -> None:
     for number, change in enumerate(
         ("DROP TABLE copies", "UPDATE streams SET inode = 'x'", "UPDATE cursors SET mark = 1")
     ):
@@ -167,7 +167,7 @@ def test_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir() if "damaged" in p.name) == []
 
 
-def test_r15_a_path_that_cannot_be_opened_says_so(tmp_path: Path) -> None:
+def test_pain_15_a_path_that_cannot_be_opened_says_so(tmp_path: Path) -> None:
     with pytest.raises(StateError, match="cannot be opened"):
         Store(tmp_path / "missing" / "state.db")
 

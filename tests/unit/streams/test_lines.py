@@ -96,11 +96,11 @@ lines_of_a_file = st.lists(
 
 
 @given(data=lines_of_a_file, splits=st.lists(st.integers(0, 400), max_size=8))
-def test_r8_every_split_gives_the_same_lines(data: bytes, splits: list[int]) -> None:
+def test_pain_8_every_split_gives_the_same_lines(data: bytes, splits: list[int]) -> None:
     assert read_in_pieces(data, splits, SMALL).found == expected(data, SMALL)
 
 
-def test_r8_every_single_split_point() -> None:
+def test_pain_8_every_single_split_point() -> None:
     data = b"alpha\n\nbeta\r\n" + b"y" * 70 + b"\ngamma"
     for split in range(len(data) + 1):
         assert read_in_pieces(data, [split], SMALL).found == expected(data, SMALL)
@@ -117,7 +117,9 @@ def test_r8_every_single_split_point() -> None:
     most_line=st.sampled_from([SMALL, CHUNK_BYTES - 1, CHUNK_BYTES, 2 * CHUNK_BYTES]),
     ended=st.booleans(),
 )
-def test_r9_lines_around_and_beyond_a_chunk(lengths: list[int], splits: list[int], most_line: int, ended: bool) -> None:
+def test_pain_9_lines_around_and_beyond_a_chunk(
+    lengths: list[int], splits: list[int], most_line: int, ended: bool
+) -> None:
     data = b"\n".join(bytes([65 + i]) * n for i, n in enumerate(lengths)) + b"\n" * ended
     reader = read_in_pieces(data, splits, most_line)
     assert reader.found == expected(data, most_line)
@@ -134,7 +136,7 @@ def test_a_partial_last_line_ends_where_its_bytes_end() -> None:
     assert lines == Lines(data=b"tw\n", end=6)
 
 
-def test_r9_a_long_line_that_grows_is_searched_on_from_where_the_search_ended() -> None:
+def test_pain_9_a_long_line_that_grows_is_searched_on_from_where_the_search_ended() -> None:
     content = Memory(b"y" * (2 * CHUNK_BYTES))
     scanned = next_lines(content, 0, most_line=SMALL, final=False)
     assert scanned == 2 * CHUNK_BYTES
