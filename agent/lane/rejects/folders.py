@@ -6,7 +6,6 @@ import fcntl
 import os
 import re
 from contextlib import contextmanager
-from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,14 +19,6 @@ LOCK = "lock"
 def root(state_dir: Path) -> Path:
     """Return the folder of all rejects of an agent."""
     return state_dir / "rejects"
-
-
-def folder_name(destination: str) -> str:
-    """Return the folder's name for a destination, whatever its name holds."""
-    safe = re.sub(r"[^A-Za-z0-9_-]", "_", destination)[:64]
-    if safe == destination:
-        return safe
-    return f"{safe}.{blake2b(destination.encode(), digest_size=4).hexdigest()}"
 
 
 def files(folder: Path) -> list[Path]:

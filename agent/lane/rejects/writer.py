@@ -13,6 +13,7 @@ from agent.lane.rejects import folders
 from agent.lane.rejects.bound import FILE_SHARE, MAX_BYTES, make_room
 from agent.lane.rejects.reader import read
 from agent.lane.rejects.record import encode, timestamp
+from agent.state.folders import folder_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -42,7 +43,7 @@ class Rejects:
         ``max_bytes`` bounds the rejects of all destinations together; ``dropped`` is told, in a thread and under the
         lock, of which destination and how many events the bound has cost.
         """
-        self.folder = folders.root(state_dir) / folders.folder_name(destination)
+        self.folder = folders.root(state_dir) / folder_name(destination)
         self._destination = destination
         self._file_bytes = file_bytes
         self._max_bytes = max_bytes
