@@ -7,17 +7,23 @@ import gzip
 import io
 import lzma
 import os
+import sys
 import zlib
 from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
 from agent.streams.family import is_compressed
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from typing_extensions import Buffer as WriteableBuffer
 
-DAMAGED = (OSError, EOFError, zlib.error, lzma.LZMAError, ValueError)
+DAMAGED = (OSError, EOFError, zlib.error, lzma.LZMAError, zstd.ZstdError, ValueError)
 """What decompressors raise on a member that is cut off or not what its name says."""
 
 
@@ -174,6 +180,8 @@ def _opener(path: str) -> Callable[[BinaryIO], object]:
         return lambda raw: gzip.GzipFile(fileobj=raw, mode="rb")
     if path.endswith(".bz2"):
         return lambda raw: bz2.BZ2File(raw, "rb")
+    if path.endswith(".zst"):
+        return lambda raw: zstd.ZstdFile(raw, "rb")
     return lambda raw: lzma.LZMAFile(raw, "rb")
 
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 import posixpath
 import re
 
-COMPRESSED = (".gz", ".bz2", ".xz")
+COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 """Suffixes of members that can be read through."""
 
-_DATE = r"\d{4}-\d{2}-\d{2}(?:[-_T.]\d{2}(?:[-_:.]?\d{2}){0,2})?|20\d{6}(?:[-_T]?\d{2,10}(?:\.\d{3})?)?"
+_DATE = (
+    r"\d{4}-\d{2}-\d{2}(?:[-_T.]\d{2}(?:[-_:.]?\d{2}){0,2})?"
+    r"|20\d{6}(?:[-_T]?\d{2,10}(?:\.\d{3})?)?"
+    r"|(?:[0-3]\d-?){2}20\d{2}"
+)
 _SUFFIX = re.compile(rf"(?:[-._](?:{_DATE}|1\d{{9}})|\.\d{{1,5}}|~|\.(?:old|bak|prev))$")
 _DATED = re.compile(rf"^(?P<base>.+?)[-._](?:{_DATE})(?:[-._]\d{{1,5}})?(?P<ext>\.[A-Za-z]\w*)$")
 _NUMBERED = re.compile(r"^(?P<base>.+?)[-._]\d{1,5}(?P<ext>\.[A-Za-z]\w*)$")

@@ -53,6 +53,10 @@ class LogWriter:
             number = int(member.suffix[1:])
             member.rename(self.path.with_name(f"{self.path.name}.{number + 1}"))
         self.path.rename(members[0])
+        self.reopen()
+
+    def reopen(self) -> None:
+        """Open the path anew, as a program does that was told that its log was rotated."""
         os.close(self._file)
         self._file = self._open()
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import subprocess
+import tracemalloc
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,11 +21,17 @@ if TYPE_CHECKING:
 
 DATA = b"".join(b"line %d\n" % n for n in range(50_000))
 
+
+def _zstd(data: bytes) -> bytes:
+    return subprocess.run(["zstd", "-q", "-c"], input=data, stdout=subprocess.PIPE, check=True).stdout
+
+
 PACK: dict[str, Callable[[bytes], bytes]] = {
     "": lambda data: data,
     ".gz": gzip.compress,
     ".bz2": bz2.compress,
     ".xz": lzma.compress,
+    ".zst": _zstd,
 }
 
 
@@ -58,7 +66,7 @@ def test_the_length_is_known_at_the_end(path: Path) -> None:
 
 
 def test_two_members_in_one_file_are_read_as_one(tmp_path: Path) -> None:
-    for end in (".gz", ".bz2", ".xz"):
+    for end in (".gz", ".bz2", ".xz", ".zst"):
         path = tmp_path / f"a{end}"
         path.write_bytes(PACK[end](b"one\n") + PACK[end](b"two\n"))
         content = open_content(str(path))
@@ -66,7 +74,7 @@ def test_two_members_in_one_file_are_read_as_one(tmp_path: Path) -> None:
         content.close()
 
 
-@pytest.mark.parametrize("end", [".gz", ".bz2", ".xz"])
+@pytest.mark.parametrize("end", [".gz", ".bz2", ".xz", ".zst"])
 @pytest.mark.parametrize("damage", ["cut", "flipped", "foreign"])
 def test_a_damaged_member_raises_one_of_the_named_errors(tmp_path: Path, end: str, damage: str) -> None:
     packed = bytearray(PACK[end](DATA))
@@ -91,3 +99,19 @@ def test_a_deleted_file_is_read_on(tmp_path: Path) -> None:
     path.unlink()
     assert content.read(0, 10) == b"one\n"
     content.close()
+
+
+def test_what_a_small_zst_unfolds_to_is_never_held_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a.log.zst"
+    path.write_bytes(_zstd(b"0" * (64 << 20)))
+    assert path.stat().st_size < 10_000
+    tracemalloc.start()
+    content = open_content(str(path))
+    at = 0
+    while data := content.read(at, 100_000):
+        at += len(data)
+    content.close()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert at == 64 << 20
+    assert peak < 8 << 20

@@ -10,9 +10,23 @@ from agent.streams.family import family, is_compressed, loose_family
 
 ROTATED = {
     # logrotate: numbers, dates, compression
-    "a.log": ["a.log.1", "a.log.2.gz", "a.log.10.xz", "a.log.99999", "a.log-20260101", "a.log-20260101.gz"],
+    "a.log": [
+        "a.log.1",
+        "a.log.2.gz",
+        "a.log.10.xz",
+        "a.log.99999",
+        "a.log-20260101",
+        "a.log-20260101.gz",
+        "a.log.3.zst",
+    ],
     "syslog": ["syslog.1", "syslog.2.gz", "syslog-20260101", "syslog.1.bz2", "syslog-20260101-1767225600"],
-    "app.json": ["app.json-2026-01-01", "app.json-2026010112", "app-20260101.json", "app-20260101.json.gz"],
+    "app.json": [
+        "app.json-2026-01-01",
+        "app.json-2026010112",
+        "app-20260101.json",
+        "app-20260101.json.gz",
+        "app.json-31012026",
+    ],
     # Python's logging.handlers
     "py.log": ["py.log.1", "py.log.2026-01-01", "py.log.2026-01-01_13", "py.log.2026-01-01_13-05-59"],
     # log4j, logback
@@ -22,6 +36,10 @@ ROTATED = {
         "j-2026-01-01.1.log",
         "j.2026-01-01-13.log",
         "j.log.2026-01-01-13",
+        "j.2026-01-01.0.log",
+        "j-2026-01-01-1.log.gz",
+        "j-2026-01-01-13-1.log.zst",
+        "j-01-31-2026-1.log.gz",
     ],
     # lumberjack
     "server.log": ["server-2026-01-01T13-05-59.123.log"],
@@ -64,7 +82,9 @@ def test_a_folder_with_a_rotated_name_is_left_alone() -> None:
 
 
 def test_compressed_names() -> None:
-    assert [is_compressed(f"a.log{end}") for end in (".1.gz", ".bz2", ".xz", ".zip", "")] == [True] * 3 + [False] * 2
+    assert [is_compressed(f"a.log{end}") for end in (".1.gz", ".bz2", ".xz", ".zst", ".zip", "")] == [True] * 4 + [
+        False
+    ] * 2
 
 
 @given(st.text(st.characters(exclude_characters="/"), min_size=1).filter(lambda n: n not in {".", ".."}))

@@ -59,7 +59,7 @@ async def test_appends_that_come_together_are_all_there_in_order(tmp_path: Path)
 async def test_a_torn_last_line_is_cut_off_and_the_rest_stays(tmp_path: Path) -> None:
     spool = made(tmp_path)
     await spool.append(b"x" * 200_000 + b"\n")
-    spool.close()
+    await spool.aclose()
     add(spool.segments[0], b"y" * 150_000)
     again = made(tmp_path)
     assert content(again) == b"x" * 200_000 + b"\n"
@@ -116,6 +116,18 @@ async def test_an_append_is_invisible_until_it_is_durable(tmp_path: Path) -> Non
     path = spool.segments[0]
     add(path, b"not yet\n")
     assert spool.visible(path) == 2
+
+
+async def test_after_the_end_nothing_is_taken(tmp_path: Path) -> None:
+    spool = made(tmp_path)
+    await spool.append(b"a\n")
+    async with anyio.create_task_group() as group:
+        group.start_soon(spool.append, b"b\n")
+        await anyio.lowlevel.checkpoint()
+        await spool.aclose()
+    with pytest.raises(OSError, match="ended"):
+        await spool.append(b"c\n")
+    assert content(made(tmp_path)) == b"a\nb\n"
 
 
 async def test_a_cancelled_append_is_not_left_half_done(tmp_path: Path) -> None:
