@@ -28,7 +28,7 @@ class Envelopes:
         names = list(self._defaults)
         inside = msgspec.defstruct(
             "Inside",
-            [(f"member_{i}", Any, UNSET) for i in range(len(names))],
+            [(f"member_{i}", msgspec.Raw | msgspec.UnsetType, UNSET) for i in range(len(names))],
             rename={f"member_{i}": name for i, name in enumerate(names)},
             gc=False,
         )
@@ -64,8 +64,16 @@ class Envelopes:
         inside = self._decoder.decode(text).event
         missing = {name: self._defaults[name] for slot, name in self._names.items() if getattr(inside, slot) is UNSET}
         own = getattr(inside, "member_0")  # noqa: B009 # the probe's class is made at run time
-        log_type = self._common.log_type if own is UNSET else own if isinstance(own, str) else "logs"
+        log_type = self._common.log_type if own is UNSET else _text(own)
         return (_with(text, missing) if missing else text), log_type
+
+
+def _text(value: msgspec.Raw) -> str:
+    """Return a subsystem; ``logs`` when it is no text."""
+    try:
+        return msgspec.json.decode(value, type=str)
+    except (msgspec.MsgspecError, RecursionError):
+        return "logs"
 
 
 def _with(text: bytes, missing: dict[str, Any]) -> bytes:

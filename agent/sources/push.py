@@ -74,23 +74,35 @@ class Http:
         return self._spooled.sweep(past)
 
     async def _listen(self) -> None:
-        """Serve; while the address cannot be had, say so and try again: the other sources work."""
+        """Serve until cancelled. Before this returns, requests under way are answered and no connection is open."""
+        stop = anyio.Event()
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._serve, stop)
+            try:
+                await anyio.sleep_forever()
+            finally:
+                stop.set()
+
+    async def _serve(self, stop: anyio.Event) -> None:
+        """Serve until ``stop``. While the address cannot be had, say so and try again: the other sources work."""
         # Imported here: an agent without such a source does not pay for a web server.
         from agent.serve import serving
 
         tls = self._config.tls
         pair = (tls.cert_file, tls.key_file) if tls.cert_file and tls.key_file else None
-        while True:
-            try:
-                async with serving(
-                    self._app(), listen=self._config.listen, tls=pair, grace_seconds=_GRACE_SECONDS
-                ) as url:
-                    self._spooled.trouble(None)
-                    log.info("source_listening", source=self.lines.name, url=url)
-                    await anyio.sleep_forever()
-            except AgentError as error:
-                self._spooled.trouble(str(error))
-            await anyio.sleep(_AGAIN_SECONDS)
+        with anyio.CancelScope(shield=True):
+            while not stop.is_set():
+                try:
+                    async with serving(
+                        self._app(), listen=self._config.listen, tls=pair, grace_seconds=_GRACE_SECONDS
+                    ) as url:
+                        self._spooled.trouble(None)
+                        log.info("source_listening", source=self.lines.name, url=url)
+                        await stop.wait()
+                except AgentError as error:
+                    self._spooled.trouble(str(error))
+                with anyio.move_on_after(_AGAIN_SECONDS):
+                    await stop.wait()
 
     def _app(self) -> Starlette:
         from starlette.applications import Starlette

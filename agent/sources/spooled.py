@@ -88,7 +88,7 @@ class Spooled:
                     await fill()
                 await anyio.sleep_forever()
         finally:
-            self.spool.close()
+            await self.spool.aclose()
 
     async def _read(self, *, task_status: TaskStatus[None]) -> None:
         if self._agent is not None:

@@ -6,6 +6,7 @@ every lane is past it. Readers see nothing of an append before it is durable: ``
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from dataclasses import dataclass, field
@@ -57,6 +58,7 @@ class Spool:
         self._descriptor = -1
         self._current: str | None = None
         self._last = 0
+        self._closed = False
 
     @property
     def used(self) -> int:
@@ -123,6 +125,8 @@ class Spool:
             group.append(self._waiting.pop(0))
             size += len(group[-1].data)
         try:
+            if self._closed:
+                raise OSError(errno.ESHUTDOWN, "the source has ended")
             path, end = await anyio.to_thread.run_sync(self._write, b"".join(a.data for a in group))
         except OSError as error:
             for one in group:
@@ -201,9 +205,12 @@ class Spool:
         del self._sizes[path]
         return True
 
-    def close(self) -> None:
-        """Let go of the newest segment; what is in the spool stays."""
-        self._seal()
+    async def aclose(self) -> None:
+        """Take nothing more, and let go of the newest segment; what is in the spool stays."""
+        with anyio.CancelScope(shield=True):
+            async with self._turn:  # a write under way needs its descriptor
+                self._closed = True
+                self._seal()
 
 
 def _nobody(_path: str) -> None:

@@ -256,8 +256,7 @@ def test_a_reload_goes_on_at_the_same_address_with_the_new_settings(rig: Rig) ->
         process.signal(signal.SIGHUP)
         process.wait_for_output("config_reloaded")
         wait_until(lambda: process.output().count("source_listening") == 2, on_timeout=process.output)
-        with rig.client(process) as again:
-            assert again.post("/", content=b'{"n":2}').status_code == 201
+        assert client.post("/", content=b'{"n":2}').status_code == 201
         wait_until(lambda: len(rig.receiver.events()) == 2, on_timeout=process.output)
         assert process.stop() == 0
     assert [event["event"]["round"] for event in rig.receiver.events()] == [1, 2]

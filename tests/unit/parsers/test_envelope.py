@@ -58,6 +58,16 @@ def test_the_subsystem_is_that_of_the_event_and_the_source_only_fills_a_gap() ->
     assert json.loads(parse(bare, subsystem="api").bodies[0])["event"]["log_type"] == "api"
 
 
+@pytest.mark.parametrize("odd", [b"1e999999", b"9" * 5000, b"[[]]", b"null"])
+def test_what_stands_in_a_member_does_not_cost_an_event_its_id(odd: bytes) -> None:
+    for name in (b"log_type", b"hostname", b"other"):
+        line = b'{"unique_id":"own","create_time":"x","event":{"%b":%b}}' % (name, odd)
+        parsed = parse(line + b"\n")
+        assert parsed.bodies[0].startswith(b'{"unique_id":"own","create_time":"x","event":{')
+        assert b'"%b":%b' % (name, odd) in parsed.bodies[0]
+        assert list(parsed.log_types) == ["logs"]
+
+
 @pytest.mark.parametrize(
     "line",
     [
