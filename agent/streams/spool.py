@@ -41,8 +41,19 @@ class _Append:
 class Spool:
     """The segments of one source. ``open`` it, then ``append``; one program at a time."""
 
-    def __init__(self, folder: str, *, max_bytes: int, segment_bytes: int = SEGMENT_BYTES) -> None:
-        """Prepare; touches nothing. A segment is at most a quarter of the bound, so that some can go before it."""
+    def __init__(
+        self,
+        folder: str,
+        *,
+        max_bytes: int,
+        segment_bytes: int = SEGMENT_BYTES,
+        sync: Callable[[int], None] = os.fdatasync,
+    ) -> None:
+        """Prepare; touches nothing. A segment is at most a quarter of the bound, so that some can go before it.
+
+        ``sync`` makes durable what was written to a descriptor, or raises ``OSError``.
+        """
+        self._sync = sync
         self.folder = folder
         self.max_bytes = max_bytes
         self.appended: Callable[[str], None] = _nobody
@@ -147,7 +158,7 @@ class Spool:
         try:
             while written < len(data):
                 written += os.pwrite(self._descriptor, view[written:], start + written)
-            os.fdatasync(self._descriptor)
+            self._sync(self._descriptor)
         except OSError:
             self._take_back(start)
             raise

@@ -217,6 +217,41 @@ def test_a_segment_stays_until_the_last_destination_has_it(rig: Rig) -> None:
             assert process.stop() == 0
 
 
+def test_a_destination_that_is_replaced_by_a_reload_misses_nothing_of_the_spool(rig: Rig) -> None:
+    with Receiver(answer=lambda _request: Reply(hang=True)) as slow:
+        second = {"name": "slow", "destination_type": "webhook", "location": slow.url}
+        rig.configure(second, spool={"max_bytes": "1MiB"})
+        names = [f"n{i}" for i in range(6)]
+        with rig.process() as process, rig.client(process) as client:
+            for name in names:
+                assert client.post(BULK, content=bulk(name, size=100_000)).status_code == 201
+            rig.wait_for(*names)
+            wait_until(lambda: slow.requests)
+            rig.configure(second | {"comment": "changed"}, spool={"max_bytes": "1MiB"})
+            slow.answer = lambda _request: Reply()
+            process.signal(signal.SIGHUP)
+            wait_until(lambda: set(slow.ids()) == set(names), on_timeout=process.output)
+            assert process.stop() == 0
+
+
+def test_a_new_destination_gets_what_is_still_in_the_spool_and_a_disabled_one_holds_nothing_back(rig: Rig) -> None:
+    with Receiver() as other:
+        second = {"name": "other", "destination_type": "webhook", "location": other.url, "enabled": False}
+        rig.configure(second, spool={"max_bytes": "1MiB"})
+        names = [f"n{i}" for i in range(8)]
+        with rig.process() as process, rig.client(process) as client:
+            for name in names:
+                assert client.post(BULK, content=bulk(name, size=100_000)).status_code == 201
+            rig.wait_for(*names)
+            wait_until(lambda: len(rig.segments()) == 1)
+            left = {json.loads(line)["unique_id"] for line in rig.segments()[0].read_bytes().splitlines()}
+            assert left
+            rig.configure(second | {"enabled": True}, spool={"max_bytes": "1MiB"})
+            process.signal(signal.SIGHUP)
+            wait_until(lambda: set(other.ids()) == left, on_timeout=process.output)
+            assert process.stop() == 0
+
+
 def test_while_the_disk_fails_nothing_is_acknowledged_and_afterwards_it_goes_on(rig: Rig) -> None:
     with rig.process() as process, rig.client(process) as client:
         assert client.post(BULK, content=bulk("before")).status_code == 201

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import anyio
@@ -54,6 +55,48 @@ async def test_appends_that_come_together_are_all_there_in_order(tmp_path: Path)
     assert content(spool) == b"".join(b"%d\n" % n for n in range(50))
     assert len(told) < 50, "each append had an fsync of its own"
     assert told == sorted(told)
+
+
+async def test_nobody_is_answered_before_the_disk_has_it(tmp_path: Path) -> None:
+    order: list[str] = []
+
+    def sync(descriptor: int) -> None:
+        time.sleep(0.05)
+        order.append(f"synced {os.fstat(descriptor).st_size}")
+
+    spool = Spool(str(tmp_path / "spool"), max_bytes=1 << 20, sync=sync)
+    spool.open()
+
+    async def append(data: bytes) -> None:
+        await spool.append(data)
+        order.append(f"answered {data.decode().strip()}")
+
+    async with anyio.create_task_group() as group:
+        for n in range(4):
+            group.start_soon(append, b"%d\n" % n)
+    for n in range(4):
+        before = order[: order.index(f"answered {n}")]
+        assert max(int(step.split()[1]) for step in before if step.startswith("synced")) >= 2 * (n + 1)
+    assert len([step for step in order if step.startswith("synced")]) < 4
+
+
+async def test_when_the_disk_cannot_promise_nothing_counts_as_written(tmp_path: Path) -> None:
+    failing = True
+
+    def sync(descriptor: int) -> None:
+        if failing:
+            raise OSError(5, "Input/output error")
+
+    spool = Spool(str(tmp_path / "spool"), max_bytes=1 << 20, sync=sync)
+    spool.open()
+    told: list[str] = []
+    spool.appended = told.append
+    with pytest.raises(OSError, match="Input/output"):
+        await spool.append(b"a\n")
+    assert (told, list(spool.segments), spool.used) == ([], [], 0)
+    failing = False
+    await spool.append(b"b\n")
+    assert content(spool) == b"b\n"
 
 
 async def test_a_torn_last_line_is_cut_off_and_the_rest_stays(tmp_path: Path) -> None:
