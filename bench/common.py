@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import platform
+import sqlite3
 import statistics
 import subprocess
 import sys
 import time
 import urllib.request
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,9 +80,10 @@ class Sink:
 
 
 @contextmanager
-def sink() -> Iterator[Sink]:
-    """Run a sink while the block runs."""
-    process = subprocess.Popen([sys.executable, str(ROOT / "bench/sink.py")], stdout=subprocess.PIPE, text=True)
+def sink(port: int = 0) -> Iterator[Sink]:
+    """Run a sink while the block runs, on a free port unless one is given."""
+    command = [sys.executable, str(ROOT / "bench/sink.py"), str(port)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         yield Sink(int(process.stdout.readline()))
@@ -90,7 +92,9 @@ def sink() -> Iterator[Sink]:
         process.wait(30)
 
 
-def configuration(folder: Path, *, include: str, urls: Sequence[str], per_transaction: int, **more: Any) -> Path:
+def configuration(
+    folder: Path, *, include: str, urls: Sequence[str], per_transaction: int, delivery: dict[str, Any] | None = None
+) -> Path:
     """Write a configuration that ships ``include`` to each of ``urls``."""
     path = folder / "config.yaml"
     parts = {
@@ -103,11 +107,12 @@ def configuration(folder: Path, *, include: str, urls: Sequence[str], per_transa
                 "destination_type": "webhook",
                 "location": url,
                 "max_events_per_transaction": per_transaction,
+                "delivery": delivery or {},
             }
             for number, url in enumerate(urls)
         ],
     }
-    path.write_text(yaml.safe_dump(parts | more))
+    path.write_text(yaml.safe_dump(parts))
     return path
 
 
@@ -130,6 +135,19 @@ def measured(arguments: Sequence[str]) -> Usage:
     if process.returncode:
         raise RuntimeError(f"{' '.join(arguments)}: exit code {process.returncode}")
     return Usage(wall_seconds=wall, cpu_seconds=used.ru_utime + used.ru_stime, peak_rss_mb=used.ru_maxrss / 1024)
+
+
+def settled(state_dir: Path) -> int:
+    """Return how far the first destination has got in the stream it is furthest in, in bytes."""
+    state = state_dir / "state.db"
+    if not state.exists():
+        return 0
+    query = "SELECT coalesce(max(position), 0) FROM cursors WHERE lane = 'sink0'"
+    try:
+        with closing(sqlite3.connect(f"file:{state}?mode=ro", uri=True)) as db:
+            return int(db.execute(query).fetchone()[0])
+    except sqlite3.OperationalError:
+        return 0
 
 
 def cpu_seconds(pid: int) -> float:

@@ -49,10 +49,9 @@ def _throughput(lines: int, *, refusing: bool) -> float:
         config = common.configuration(folder, include=f"{folder}/*.log", urls=urls, per_transaction=500)
         process = subprocess.Popen(common.agent("run", "-c", str(config)), cwd=common.ROOT)
         try:
-            state = folder / "state" / "state.db"
             size = (folder / "bulk.log").stat().st_size
             end = time.monotonic() + 300
-            while _settled(state) < size:
+            while common.settled(folder / "state") < size:
                 if time.monotonic() > end:
                     raise RuntimeError("not delivered within 300 s")
                 time.sleep(0.2)
@@ -63,18 +62,6 @@ def _throughput(lines: int, *, refusing: bool) -> float:
     if told["distinct"] != lines:
         raise RuntimeError(f"{lines} lines written, {told['distinct']} received")
     return float(lines / told["seconds"])
-
-
-def _settled(state: Path) -> int:
-    import sqlite3
-
-    if not state.exists():
-        return 0
-    try:
-        with sqlite3.connect(f"file:{state}?mode=ro", uri=True) as db:
-            return int(db.execute("SELECT coalesce(max(position), 0) FROM cursors WHERE lane = 'sink0'").fetchone()[0])
-    except sqlite3.OperationalError:
-        return 0
 
 
 def _latency(option: list[str]) -> dict[str, Any]:
