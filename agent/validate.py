@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent import destinations
 from agent.config.load import Loaded, load_with_warnings, unresolved_secrets
 from agent.config.model import DestinationConfig, FileSourceConfig, HttpSourceConfig, StdinSourceConfig
+from agent.destinations.location import parse
 from agent.errors import ConfigError
 from agent.filters import misconfigured
 from agent.parsers import PARSERS
@@ -25,7 +28,7 @@ def load_checked(path: str) -> Loaded:
     Raises ``ConfigError`` when the file is no YAML at all.
     """
     loaded = load_with_warnings(path)
-    found = [*_formats(loaded), *_destinations(loaded), *unresolved_secrets(loaded)]
+    found = [*_formats(loaded), *_destinations(loaded), *_same_file(loaded), *unresolved_secrets(loaded)]
     return replace(
         loaded,
         problems=[*loaded.problems, *loaded.new(found)],
@@ -56,6 +59,22 @@ def _destinations(loaded: Loaded) -> Iterator[Problem]:
     for key, destination in loaded.each(DestinationConfig):
         for below, found, allowed in [*destinations.problems(destination), *misconfigured(destination)]:
             yield loaded.problem(f"{key}.{below}", found, allowed)
+
+
+def _same_file(loaded: Loaded) -> Iterator[Problem]:
+    """Two destinations in one file would cut each other's lines off when a write fails."""
+    taken: dict[Path, str] = {}
+    for key, destination in loaded.each(DestinationConfig):
+        if destination.destination_type != "file":
+            continue
+        try:
+            path = Path(os.path.normpath(parse(destination.location).path.absolute()))
+        except ValueError:
+            continue  # said elsewhere
+        if path in taken:
+            found = f"{destination.location!r}, the file of {taken[path]}"
+            yield loaded.problem(f"{key}.location", found, "a file of its own for each destination")
+        taken.setdefault(path, destination.name)
 
 
 def _warnings(loaded: Loaded) -> Iterator[Problem]:

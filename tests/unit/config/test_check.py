@@ -55,6 +55,16 @@ def test_what_only_the_registries_know_is_found_in_the_same_pass(tmp_path: Path)
     ]
 
 
+def test_two_destinations_in_one_file_are_a_mistake_however_it_is_written(tmp_path: Path) -> None:
+    destinations = (
+        "- {name: a, destination_type: file, location: file:///var/log/x/../audits.log}\n"
+        "- {name: b, destination_type: file, location: /var/log/audits.log}\n"
+    )
+    done = check("-c", write(tmp_path / "c.yaml", destinations), cwd=tmp_path)
+    assert done.returncode == 2
+    assert "destinations[1].location: found '/var/log/audits.log', the file of a" in done.stderr
+
+
 def test_a_good_file_passes_and_says_what_its_sources_match(tmp_path: Path) -> None:
     for name in ("a.log", "a.log.1", "b.txt"):
         (tmp_path / name).touch()
