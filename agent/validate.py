@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent import destinations
@@ -63,12 +62,12 @@ def _destinations(loaded: Loaded) -> Iterator[Problem]:
 
 def _same_file(loaded: Loaded) -> Iterator[Problem]:
     """Two destinations in one file would cut each other's lines off when a write fails."""
-    taken: dict[Path, str] = {}
+    taken: dict[str, str] = {}
     for key, destination in loaded.each(DestinationConfig):
         if destination.destination_type != "file":
             continue
         try:
-            path = Path(os.path.normpath(parse(destination.location).path.absolute()))
+            path = os.path.abspath(parse(destination.location).path)  # noqa: PTH100 # links stay links
         except ValueError:
             continue  # said elsewhere
         if path in taken:
