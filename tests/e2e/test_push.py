@@ -8,6 +8,7 @@ import re
 import resource
 import signal
 import ssl
+import time
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -210,8 +211,11 @@ def test_a_segment_stays_until_the_last_destination_has_it(rig: Rig) -> None:
             for name in names:
                 assert client.post(BULK, content=bulk(name, size=100_000)).status_code == 201
             rig.wait_for(*names)
+            time.sleep(1)  # in which an impatient agent would have removed them
             assert len(rig.segments()) >= 2
-            slow.accept()
+            process.kill()
+        slow.accept()
+        with rig.process() as process:
             wait_until(lambda: set(slow.ids()) == set(names))
             wait_until(lambda: len(rig.segments()) <= 1)
             assert process.stop() == 0
