@@ -6,6 +6,7 @@ copy of one, or is new. The rules stand in ``evidence`` and ``copies``, their or
 
 from __future__ import annotations
 
+import os
 import time
 from collections import defaultdict
 from dataclasses import replace
@@ -17,7 +18,7 @@ import structlog
 from agent.streams.content import DAMAGED, Bounded, open_content
 from agent.streams.copies import Copies
 from agent.streams.evidence import by_evidence, continues_open, may_continue, may_copy
-from agent.streams.family import family, is_compressed, loose_family
+from agent.streams.family import families, family, is_compressed, loose_family
 from agent.streams.handles import Handles
 from agent.streams.hold import Held
 from agent.streams.identity import digest, head_length, stream_id
@@ -25,6 +26,7 @@ from agent.streams.places import (
     MovedError,
     Place,
     continues,
+    end_mark,
     first_bytes,
     furthest_mark,
     has_head,
@@ -119,7 +121,7 @@ class Catalog:
 
     def _add(self, stream: Stream) -> None:
         self.streams[stream.id] = stream
-        for name in {stream.family, loose_family(stream.family)}:
+        for name in {stream.family, loose_family(stream.family), family(stream.last_path)}:
             self._by_family[name].append(stream)
 
     def recall_cursor(self, cursor: CursorRow) -> None:
@@ -295,12 +297,24 @@ class Catalog:
         self._begin(place, name, first[:length])
 
     def _known_as(self, name: str, place: Place) -> list[Stream]:
-        known = {s.id: s for key in (name, loose_family(place.path)) for s in self._by_family.get(key, ())}
+        known = {s.id: s for key in (name, *families(place.path)) for s in self._by_family.get(key, ())}
         return list(known.values())
 
     def _same(self, stream: Stream, place: Place) -> bool:
+        """Tell whether ``place`` holds a beginning of ``stream``; raises ``MovedError`` when it is too early to say."""
         content = self.open(stream)
-        return content is not None and same_bytes(content, place)
+        if content is None:
+            if stream.path is None or not os.path.exists(stream.path):
+                raise MovedError(place.path)  # what it was is judged once it is known where its original went
+            return False
+        if not same_bytes(content, place):
+            return False
+        ours = content.length()
+        if ours is None or end_mark(place)[0] <= ours:
+            return True
+        if ours < stream.size:
+            raise MovedError(place.path)  # truncated since the last look
+        return False
 
     def _finished(self, place: Place, *, recent: bool) -> bool:
         return self._one_shot or place.compressed or (place.rotated and not recent)
@@ -342,6 +356,8 @@ class Catalog:
         if self._by_inode.get((stream.device, stream.inode)) is stream:
             del self._by_inode[stream.device, stream.inode]
         stream.path = stream.last_path = place.path
+        if stream not in self._by_family[family(place.path)]:
+            self._by_family[family(place.path)].append(stream)  # moved into another folder
         stream.device, stream.inode = place.device, place.inode
         stream.unplaced_at, stream.known_size = None, 0
         self._recently_unplaced.pop(stream.id, None)
@@ -389,6 +405,9 @@ class Catalog:
         if content is None and stream.path is not None:
             try:
                 content = open_content(stream.path)
+            except FileNotFoundError:
+                self.unfinished.add(family(stream.path))
+                return self._open_hold(stream)
             except OSError as error:
                 self._trouble(stream.path, error)
                 return None
@@ -496,7 +515,7 @@ class Catalog:
             index.pop(stream.id, None)
         if self._by_inode.get((stream.device, stream.inode)) is stream:
             del self._by_inode[stream.device, stream.inode]
-        for name in {stream.family, loose_family(stream.family)}:
+        for name in {stream.family, loose_family(stream.family), family(stream.last_path)}:
             if stream in self._by_family.get(name, ()):
                 self._by_family[name].remove(stream)
             if not self._by_family.get(name):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agent.streams.family import family, loose_family
+from agent.streams.family import families, loose_family
 from agent.streams.places import continues, same_bytes
 
 if TYPE_CHECKING:
@@ -48,4 +48,4 @@ def continues_open(stream: Stream, place: Place, first: bytes) -> bool:
 
 def may_copy(stream: Stream, place: Place) -> bool:
     """Tell whether the file's name allows it to be a copy of a stream that has its own file."""
-    return place.compressed or (place.rotated and stream.path == family(place.path))
+    return place.compressed or (place.rotated and stream.path in families(place.path))

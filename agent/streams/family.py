@@ -48,3 +48,13 @@ def loose_family(path: str) -> str:
     folder, name = posixpath.split(strict)
     found = _NUMBERED.match(name)
     return posixpath.join(folder, found["base"] + found["ext"]) if found else strict
+
+
+def families(path: str) -> list[str]:
+    """Return every live path whose bytes the file may hold: its family, read both ways, here and one folder up.
+
+    A rotation moves files into a folder below (``olddir old``) and may compress them there at once.
+    """
+    folder, name = posixpath.split(path)
+    above = posixpath.join(posixpath.dirname(folder), name)
+    return list(dict.fromkeys(read(p) for p in (path, above) for read in (family, loose_family)))

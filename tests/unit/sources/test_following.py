@@ -332,6 +332,16 @@ def test_pain_4_a_copy_of_the_live_file_is_not_sent(start: Start, logs: Path) ->
     assert follower.later() == []
 
 
+def test_pain_4_a_longer_file_under_a_rotated_name_is_no_copy_of_a_live_file_that_begins_alike(
+    start: Start, logs: Path
+) -> None:
+    append(logs / "a.log", "header")
+    follower = start()
+    assert follower.poll() == ["header"]
+    append(logs / "a.log.9", "header", "restored from a backup")
+    assert follower.poll() == ["header", "restored from a backup"]
+
+
 def test_pain_4_copytruncate_between_two_looks(start: Start, logs: Path) -> None:
     append(logs / "a.log", "one")
     follower = start()
