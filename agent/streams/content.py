@@ -116,20 +116,25 @@ class Compressed:
         self._path = path
         self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         self._length: int | None = None
-        self._places: dict[int, BinaryIO] = {}
+        self._places: dict[int, io.BufferedIOBase] = {}
 
     def read(self, offset: int, size: int) -> bytes:
-        """Return up to ``size`` decompressed bytes at ``offset``; raises one of ``DAMAGED`` on a damaged file."""
+        """Return up to ``size`` decompressed bytes at ``offset``; fewer before damage, too.
+
+        Raises one of ``DAMAGED`` where not even one byte can be read.
+        """
         at = max((place for place in self._places if place <= offset), default=None)
         stream = self._places.pop(at) if at is not None else self._decompressor()
         at = at or 0
         while at < offset:
-            skipped = len(stream.read(min(offset - at, 1 << 20)))
+            skipped = len(stream.read1(min(offset - at, 1 << 20)))
             if not skipped:
                 self._length = at
                 return b""
             at += skipped
-        data = _exactly(stream, size)
+        data, whole = _as_much(stream, size)
+        if not whole:
+            return data  # the next read finds the damage again
         if len(data) < size:
             self._length = offset + len(data)
         if len(self._places) >= self._PLACES:
@@ -137,8 +142,8 @@ class Compressed:
         self._places[offset + len(data)] = stream
         return data
 
-    def _decompressor(self) -> BinaryIO:
-        return cast("BinaryIO", _opener(self._path)(io.BufferedReader(_FromStart(self._descriptor), 1 << 16)))
+    def _decompressor(self) -> io.BufferedIOBase:
+        return cast("io.BufferedIOBase", _opener(self._path)(io.BufferedReader(_FromStart(self._descriptor), 1 << 16)))
 
     def length(self) -> int | None:
         """Return the decompressed length once the end was reached."""
@@ -185,12 +190,19 @@ def _opener(path: str) -> Callable[[BinaryIO], object]:
     return lambda raw: lzma.LZMAFile(raw, "rb")
 
 
-def _exactly(stream: BinaryIO, size: int) -> bytes:
-    parts, missing = [], size
-    while missing and (part := stream.read(missing)):
-        parts.append(part)
-        missing -= len(part)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+def _as_much(stream: io.BufferedIOBase, size: int) -> tuple[bytes, bool]:
+    """Return up to ``size`` bytes, and whether no damage cut them short; raises when there is nothing but damage."""
+    parts: list[bytes] = []
+    missing = size
+    try:
+        while missing and (part := stream.read1(missing)):
+            parts.append(part)
+            missing -= len(part)
+    except DAMAGED:
+        if not parts:
+            raise
+        return b"".join(parts), False
+    return parts[0] if len(parts) == 1 else b"".join(parts), True
 
 
 def open_content(path: str) -> Content:

@@ -41,6 +41,8 @@ def next_lines(content: Content, start: int, *, most_line: int, final: bool, sca
     if len(data) < CHUNK_BYTES and not scanned:
         if not final:
             return None
+        if content.length() is None:
+            content.read(start + len(data), 1)  # damage cut the line off: it raises, and half a line is not sent
         return _within(data + b"\n", start, most_line, missing=1)
     return _long(content, start, most_line, final=final, scanned=scanned)
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from agent.streams.content import Content
+
 DATA = b"".join(b"line %d\n" % n for n in range(50_000))
 
 
@@ -88,8 +90,14 @@ def test_a_damaged_member_raises_one_of_the_named_errors(tmp_path: Path, end: st
     path.write_bytes(packed)
     content = open_content(str(path))
     with pytest.raises(DAMAGED):
-        content.read(0, 2 * len(DATA))
+        read_to_the_end(content)
     content.close()
+
+
+def read_to_the_end(content: Content) -> None:
+    at = 0
+    while data := content.read(at, 2 * len(DATA)):
+        at += len(data)
 
 
 def test_a_deleted_file_is_read_on(tmp_path: Path) -> None:
@@ -115,3 +123,20 @@ def test_what_a_small_zst_unfolds_to_is_never_held_whole(tmp_path: Path) -> None
     tracemalloc.stop()
     assert at == 64 << 20
     assert peak < 8 << 20
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:-6], lambda data: data + b"not gzip"])
+def test_what_stands_before_the_damage_of_a_small_member_is_read(
+    tmp_path: Path, damage: Callable[[bytes], bytes]
+) -> None:
+    path = tmp_path / "a.log.1.gz"
+    text = b"".join(b"line %d\n" % n for n in range(10))
+    path.write_bytes(damage(gzip.compress(text)))
+    content = open_content(str(path))
+    try:
+        assert content.read(0, 1 << 20) == text
+        assert content.read(7, 7) == text[7:14]
+        with pytest.raises(DAMAGED):
+            content.read(len(text), 1 << 20)
+    finally:
+        content.close()
