@@ -70,7 +70,7 @@ class Spooled:
             one_shot=ends,
             visible=self.spool.visible,
         )
-        self._store = around.store
+        self._one_shot = around.one_shot
         self._agent: AgentStats | None = None
         self.stats.spool_max_bytes = config.spool.max_bytes
 
@@ -79,11 +79,12 @@ class Spooled:
     ) -> None:
         """Take up what is spooled, then let ``fill`` append, until cancelled."""
         self._agent = agent
-        await self._open()
+        late = await self._open(task_status)
         try:
             async with anyio.create_task_group() as group:
                 await group.start(self._read)
-                task_status.started()
+                if not late:
+                    task_status.started()
                 if fill is not None:
                     await fill()
                 await anyio.sleep_forever()
@@ -94,17 +95,23 @@ class Spooled:
         if self._agent is not None:
             await self.lines.run(self._agent, task_status=task_status)
 
-    async def _open(self) -> None:
-        """Open the spool; while the disk does not let us, the rest of the agent works."""
+    async def _open(self, task_status: TaskStatus[None]) -> bool:
+        """Open the spool; while the disk does not let us, the rest of the agent works. Tell whether that was so."""
+        late = False
         while True:
             try:
                 self.spool.open()
             except OSError as error:
                 self.trouble(f"spool: {error.strerror or error}")
+                if not late:
+                    late = True
+                    task_status.started()
+                    if self._one_shot:
+                        self.lines.end()  # with its trouble noted, so that the run fails
                 await anyio.sleep(_AGAIN_SECONDS)
             else:
                 self.trouble(None)
-                return
+                return late
 
     def _appended(self, path: str) -> None:
         self.stats.spool_bytes = self.spool.used

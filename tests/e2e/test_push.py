@@ -341,6 +341,31 @@ def test_a_web_page_may_not_post(rig: Rig) -> None:
         assert answer.status_code == 403
 
 
+def test_a_spool_that_cannot_be_opened_keeps_no_other_source_from_working(rig: Rig) -> None:
+    (rig.folder / "app.log").write_text('{"n":1}\n')
+    (rig.folder / "state").mkdir()
+    (rig.folder / "state" / "spool").write_text("in the way")
+    config = write_config(
+        rig.folder / "config.yaml",
+        agent={"state_dir": str(rig.folder / "state"), "log_format": "json"},
+        sources=[
+            {"name": "push", "type": "http", "listen": "127.0.0.1:0"},
+            {"name": "app", "include": [str(rig.folder / "app.log")]},
+        ],
+        destinations=[{"name": "sink", "destination_type": "webhook", "location": rig.receiver.url}],
+    )
+    done = command("run", "--once", "-c", str(config))
+    assert done.returncode == 1
+    assert "push: not read: spool" in done.stderr
+    assert len(rig.receiver.ids()) == 1
+    with rig.process() as process:
+        process.wait_for_output("agent_started")
+        (rig.folder / "state" / "spool").unlink()
+        with rig.client(process) as client:
+            assert client.post(BULK, content=bulk("late")).status_code == 201
+            rig.wait_for("late")
+
+
 def test_an_address_that_is_taken_keeps_no_other_source_from_working(rig: Rig) -> None:
     (rig.folder / "app.log").write_text('{"n":1}\n')
     with rig.process() as first, rig.client(first) as client:
