@@ -66,7 +66,7 @@ class Agent:
         """
         async with AsyncExitStack() as stack:
             self._store = stack.enter_context(opened(Path(self.config.agent.state_dir), self.options))
-            if self._store.set_aside:
+            if self._store.lost:
                 self.stats.state_errors += 1
             self.stats.agent_id = self.config.agent.id or self._store.agent_id()
             self._committer = Committer(self._store, self.stats)

@@ -6,12 +6,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.state.store import Store, locked
+from agent.state.lock import locked
+from agent.state.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from agent.app.options import Options
+
+
+IDENTITY = "identity.json"
 
 
 @contextmanager
@@ -29,9 +33,10 @@ def opened(directory: Path, options: Options) -> Iterator[Store]:
         return
     with locked(directory, name="lock" if options.catalog is None else f"{options.database}.lock"):
         if options.catalog:
-            with _closing(Store(directory / options.catalog)) as daemon:
+            with _closing(Store(directory / options.catalog, identity_file=directory / IDENTITY)) as daemon:
                 daemon.agent_id()
-        with _closing(Store(directory / options.database)) as store:
+        identity = None if options.catalog else directory / IDENTITY
+        with _closing(Store(directory / options.database, identity_file=identity)) as store:
             if options.catalog:
                 store.adopt(directory / options.catalog)
             yield store

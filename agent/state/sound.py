@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import time
+import uuid
 from contextlib import closing
+from pathlib import Path
 
 from agent.state.schema import TABLES
 
 _GENERIC = 1
 """SQLITE_ERROR: SQL that does not fit the file, such as an unsupported format or a missing table."""
+_READONLY = 8
+"""SQLITE_READONLY: what may not be written, or a header that says so."""
 
 
 def check(db: sqlite3.Connection) -> None:
@@ -30,8 +36,22 @@ def check(db: sqlite3.Connection) -> None:
             pass  # text that is not UTF-8 shows when it is fetched
 
 
-def is_damage(error: Exception) -> bool:
-    """Tell whether an error while opening means that the file is damaged, rather than out of reach."""
+def is_damage(error: Exception, path: Path) -> bool:
+    """Tell whether an error while opening ``path`` means that the file is damaged, rather than out of reach."""
     if not isinstance(error, sqlite3.OperationalError):
         return True
-    return error.sqlite_errorcode & 0xFF == _GENERIC if hasattr(error, "sqlite_errorcode") else True
+    code: int = getattr(error, "sqlite_errorcode", _GENERIC)  # text that is not UTF-8 comes without one
+    if code == _READONLY:
+        # The file system would let us write: then it is the file's header that does not.
+        return all(os.access(at, os.W_OK, effective_ids=True) for at in (path, path.parent))
+    return code & 0xFF == _GENERIC
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a damaged database and what belongs to it, to be looked at by people; return its new name."""
+    kept = path.with_name(f"{path.name}.damaged-{int(time.time())}-{uuid.uuid4().hex[:6]}")
+    for suffix in ("-wal", "-shm", ""):
+        part = Path(f"{path}{suffix}")
+        if part.exists():
+            part.rename(f"{kept}{suffix}")
+    return kept

@@ -6,25 +6,26 @@ id must never change its meaning once it was sent.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sqlite3
 import time
 import uuid
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import structlog
 
 from agent.errors import StateError
+from agent.state import identity
+from agent.state.identity import Identity
 from agent.state.records import CopyRow, CursorRow, StreamRow
 from agent.state.schema import TABLES, VERSION
-from agent.state.sound import check, is_damage
+from agent.state.sound import check, is_damage, set_aside
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
 
 log = structlog.get_logger(__name__)
 
@@ -34,24 +35,61 @@ BUSY_SECONDS = 10.0
 class Store:
     """The state of one agent. Methods block for as long as a small SQLite statement takes."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, identity_file: Path | None = None) -> None:
         """Open or create the database at ``path``; a damaged one is set aside, and that is logged.
 
-        Raises ``StateError`` when it was written by a newer version or cannot be opened.
+        ``identity_file`` keeps the agent's id and what has started, should the database be lost.
+        Raises ``StateError`` when the database was written by a newer version or cannot be opened.
         """
         self.path = path
         self.set_aside: Path | None = None
+        self.lost = False
+        """There was a database before, and what it said is gone: everything that exists is sent again."""
+        self._identity = identity_file
+        self._is_new = False
         try:
             self._db = self._open()
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
-            if not is_damage(error):
-                message = (
-                    f"{path}: cannot be opened: {error}; check the permissions and the disk of the state directory"
-                )
-                raise StateError(message) from error
-            self.set_aside = _set_aside(path)
+            if not is_damage(error, path):
+                raise _out_of_reach(path, error) from error
+            self.set_aside = set_aside(path)
             log.error("state_damaged", path=str(path), error=str(error), kept_as=str(self.set_aside))
             self._db = self._open()
+        if identity_file is not None:
+            try:
+                self._recover(identity_file)
+            except sqlite3.Error as error:
+                self._db.close()
+                raise _out_of_reach(path, error) from error
+
+    def _recover(self, path: Path) -> None:
+        """Take over into a new database what outlives a lost one, and say what follows from the loss."""
+        kept = identity.read(path)
+        if self._is_new and kept is not None:
+            with self._transaction(durable=True) as db:
+                db.execute("INSERT OR REPLACE INTO meta VALUES ('agent_id', ?)", (kept.agent_id,))
+                db.executemany("INSERT OR IGNORE INTO started VALUES (?, ?)", sorted(kept.started))
+        if self._is_new and (kept is not None or self.set_aside is not None):
+            self.lost = True
+            log.error(
+                "state_lost",
+                path=str(self.path),
+                same_ids=kept is not None,
+                consequence="every file that exists is read from its beginning and sent again",
+            )
+        elif self._is_new:
+            log.info("state_created", path=str(self.path))
+        self.agent_id()  # also where the configuration names one: it is what tells a loss from a first start
+        self._keep_identity(kept)
+
+    def _keep_identity(self, kept: Identity | None = None) -> None:
+        """Write down what outlives the database, where that is not ``kept`` already."""
+        if self._identity is None:
+            return
+        agent_id = self.get_meta("agent_id")
+        started = frozenset(self._db.execute("SELECT lane, source FROM started"))
+        if agent_id is not None and (now := Identity(agent_id=agent_id, started=started)) != kept:
+            identity.write(self._identity, now)
 
     def _open(self) -> sqlite3.Connection:
         db = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
@@ -62,12 +100,12 @@ class Store:
             found = db.execute("PRAGMA user_version").fetchone()[0]
             if found == 0:
                 db.executescript(f"BEGIN IMMEDIATE; {TABLES} PRAGMA user_version={VERSION}; COMMIT;")
+                self._is_new = True
             elif found > VERSION:
-                message = (
-                    f"{self.path}: written by a newer version (schema {found}, this is {VERSION}); upgrade the agent"
-                )
-                raise StateError(message)
+                said = f"written by a newer version (schema {found}, this is {VERSION})"
+                raise StateError(f"{self.path}: {said}; upgrade the agent")
             check(db)
+            db.executescript(f"BEGIN IMMEDIATE; PRAGMA user_version={VERSION}; ROLLBACK;")  # fails where none can write
         except BaseException:
             db.close()
             raise
@@ -115,8 +153,11 @@ class Store:
     def agent_id(self) -> str:
         """Return the id made for this agent at its first start."""
         with self._transaction(durable=True) as db:
-            db.execute("INSERT OR IGNORE INTO meta VALUES ('agent_id', ?)", (str(uuid.uuid4()),))
-            return str(db.execute("SELECT value FROM meta WHERE key = 'agent_id'").fetchone()[0])
+            made = db.execute("INSERT OR IGNORE INTO meta VALUES ('agent_id', ?)", (str(uuid.uuid4()),)).rowcount
+            agent_id = str(db.execute("SELECT value FROM meta WHERE key = 'agent_id'").fetchone()[0])
+        if made:
+            self._keep_identity()
+        return agent_id
 
     def get_meta(self, key: str) -> str | None:
         """Return the text stored under ``key``, or None."""
@@ -222,6 +263,7 @@ class Store:
         with self._transaction() as db:
             db.execute("DELETE FROM cursors WHERE lane = ?", (lane,))
             db.execute("DELETE FROM started WHERE lane = ?", (lane,))
+        self._keep_identity()
 
     def has_started(self, lane: str, source: str) -> bool:
         """Tell whether ``lane`` has read ``source`` in an earlier run."""
@@ -231,33 +273,9 @@ class Store:
     def set_started(self, lane: str, source: str) -> None:
         """Remember that ``lane`` has started on ``source``."""
         with self._transaction() as db:
-            db.execute("INSERT OR IGNORE INTO started VALUES (?, ?)", (lane, source))
-
-
-@contextmanager
-def locked(state_dir: Path, *, name: str = "lock") -> Iterator[None]:
-    """Hold the state directory for this process; a lock of a process that died is gone with it.
-
-    Raises ``StateError`` when another agent holds it or the directory cannot be used.
-    """
-    try:
-        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(state_dir / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        message = f"{state_dir}: cannot be used as state directory: {error.strerror}; set agent.state_dir or mend it"
-        raise StateError(message) from error
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
-            message = f"{state_dir}: in use by another agent (pid {holder}); stop it or set another agent.state_dir"
-            raise StateError(message) from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-        yield
-    finally:
-        os.close(descriptor)
+            new = db.execute("INSERT OR IGNORE INTO started VALUES (?, ?)", (lane, source)).rowcount
+        if new:
+            self._keep_identity()
 
 
 _PUT_COPY = "INSERT OR REPLACE INTO copies VALUES (?,?,?,?,?,?,?,?,?)"
@@ -280,10 +298,5 @@ def _stream_values(row: StreamRow) -> tuple[object, ...]:
     )
 
 
-def _set_aside(path: Path) -> Path:
-    kept = path.with_name(f"{path.name}.damaged-{int(time.time())}-{uuid.uuid4().hex[:6]}")
-    for suffix in ("-wal", "-shm", ""):
-        part = Path(f"{path}{suffix}")
-        if part.exists():
-            part.rename(f"{kept}{suffix}")
-    return kept
+def _out_of_reach(path: Path, error: Exception) -> StateError:
+    return StateError(f"{path}: cannot be opened: {error}; check the permissions and the disk of the state directory")

@@ -15,9 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent.errors import StateError
+from agent.state.lock import locked
 from agent.state.records import CopyRow, CursorRow, StreamRow
 from agent.state.schema import VERSION
-from agent.state.store import Store, locked
+from agent.state.store import Store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -204,7 +205,7 @@ def test_a_second_agent_is_told_who_holds_the_directory(tmp_path: Path) -> None:
 def test_the_lock_of_a_process_that_died_is_gone_with_it(tmp_path: Path) -> None:
     script = (
         "import os, sys, pathlib\n"
-        "from agent.state.store import locked\n"
+        "from agent.state.lock import locked\n"
         f"with locked(pathlib.Path({str(tmp_path)!r})):\n"
         "    os.write(1, b'x')\n"
         "    sys.stdin.read()\n"
