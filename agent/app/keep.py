@@ -45,7 +45,7 @@ class Keeper:
     async def _look(self, sources: Mapping[str, FileSource]) -> None:
         for source in list(sources.values()):
             now = time.time()
-            for stream in source.catalog.unplaced(now):
+            for stream in source.catalog.register.unplaced(now):
                 if all(feed.is_past(stream) for feed in self._feeds()):
                     source.settled_everywhere(stream)
             if source.catalog.holds is not None and source.scanned.is_set():
@@ -70,7 +70,7 @@ class Keeper:
     async def _keep(self, source: FileSource, holds: Holds, stream: Stream, position: int) -> None:
         if not holds.needs_copy(stream, position):
             return
-        content = source.catalog.open(stream)
+        content = source.catalog.register.open(stream)
         if content is None:
             return
         if isinstance(content, Compressed):
@@ -92,7 +92,7 @@ class Keeper:
             if name in needed:
                 stream, position = needed[name]
                 source.catalog.handles.close(stream)
-                source.catalog.give_up(stream)
+                source.catalog.register.give_up(stream)
                 log.error(
                     "hold_released",
                     source=source.name,

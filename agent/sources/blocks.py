@@ -60,7 +60,7 @@ class BlockReader:
         key = (stream.id, position)
         if block := self._cache.get(key):
             return block
-        content = self._catalog.open(stream)
+        content = self._catalog.register.open(stream)
         if content is None:
             return Nothing(gone=stream.path is None)
         try:
@@ -81,7 +81,7 @@ class BlockReader:
             content,
             position,
             most_line=self._most_line,
-            final=not self._catalog.can_grow(stream),
+            final=not self._catalog.register.can_grow(stream),
             scanned=self._scanned.pop(key, 0),
         )
         # Verified after the read: bytes that were replaced before it are noticed, not taken for the old stream's.

@@ -52,7 +52,7 @@ class Feed:
     def attach(self, source: FileSource) -> None:
         """Read ``source``, too."""
         for cursor in self._cursors.values():
-            source.catalog.recall_cursor(cursor)
+            source.catalog.register.recall_cursor(cursor)
         if source.config.start_at == "end" and not self._store.has_started(self.lane, source.name):
             self._starting_at_end.add(source.name)
         self._sources[source.name] = source
@@ -98,7 +98,7 @@ class Feed:
             position = _line_start(source, stream) if stream.path and stream.complete else END
             mark = source.catalog.mark(stream, position) if position < END else b""
             row = CursorRow(stream=stream.id, position=position, mark_at=position if mark else 0, mark=mark)
-            source.catalog.recall_cursor(row)
+            source.catalog.register.recall_cursor(row)
             self._cursors[stream.id] = row
             rows.append(row)
             self.settled[stream.id] = self._positions[stream.id] = position
@@ -171,7 +171,7 @@ class Feed:
         waited = self._now() - (stream.unplaced_at or 0.0)
         if position >= stream.size or (waited < LOST_AFTER_SECONDS and not self._one_shot):
             return
-        end = source.catalog.write_off(stream, position)
+        end = source.catalog.register.write_off(stream, position)
         source.stats.lost_bytes += end - position
         log.error(
             "bytes_lost",
@@ -251,7 +251,7 @@ class Feed:
 
 def _line_start(source: FileSource, stream: Stream) -> int:
     """Return the offset after the last complete line, so that reading begins with a whole one."""
-    content = source.catalog.open(stream)
+    content = source.catalog.register.open(stream)
     at = stream.size
     while content is not None and at > 0:
         size = min(at, 65536)

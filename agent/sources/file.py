@@ -138,13 +138,13 @@ class FileSource:
         folders: list[str] = []
         if self._only is not None:
             for path in self._only:
-                self.catalog.put_path(path)
+                self.catalog.register.put_path(path)
         else:
             for folder in self._patterns.folders():
                 folders.append(folder)
                 self._list(folder)
                 await anyio.lowlevel.checkpoint()
-        families = self.catalog.families()
+        families = self.catalog.register.families()
         for start in range(0, len(families), _FAMILIES_AT_ONCE):
             with _StateGuard(agent):
                 self.catalog.resolve(families[start : start + _FAMILIES_AT_ONCE])
@@ -155,7 +155,7 @@ class FileSource:
     def _list(self, folder: str) -> None:
         try:
             for path in self._patterns.files(folder):
-                self.catalog.put_path(path)
+                self.catalog.register.put_path(path)
             self.catalog.errors.pop(folder, None)
         except FileNotFoundError:
             return
@@ -230,7 +230,7 @@ class FileSource:
         for path in rung:
             if self._patterns.matches(path):
                 if not self.catalog.grown(path):
-                    families.add(self.catalog.put_path(path))
+                    families.add(self.catalog.register.put_path(path))
             elif path not in folders and os.path.isdir(path):
                 return True
         if families:
@@ -243,21 +243,21 @@ class FileSource:
         if catalog.unfinished:
             catalog.resolve(set(catalog.unfinished))
         for stream in list(catalog.partial.values()):
-            if not catalog.can_grow(stream):
+            if not catalog.register.can_grow(stream):
                 self._changed(stream)
-        catalog.look_at_removed()
-        for stream in catalog.unplaced(self._now()):
+        catalog.register.look_at_removed()
+        for stream in catalog.register.unplaced(self._now()):
             self._changed(stream)
         self._refresh_stats()
 
     def forget(self, stream: Stream) -> None:
         """Know nothing of a stream any more whose file was removed for good."""
-        self.catalog.forget(stream)
+        self.catalog.register.forget(stream)
         self.reader.drop(stream.id)
 
     def settled_everywhere(self, stream: Stream) -> None:
         """Let go of a stream without a path that every lane is past."""
-        self.catalog.release(stream)
+        self.catalog.register.release(stream)
         self.reader.forget(stream.id)
 
     def _refresh_stats(self) -> None:

@@ -85,7 +85,7 @@ class Follower:
         """Look at every folder and file, as each poll does."""
         for folder in self.source._patterns.folders():
             self.source._list(folder)
-        self.source.catalog.resolve(self.source.catalog.families())
+        self.source.catalog.resolve(self.source.catalog.register.families())
         self.source._tick()
         if not self._begun:
             self._begun = True
@@ -110,7 +110,7 @@ class Follower:
             rows = self.feed.rows(moved)
             self.store.commit_cursors({self.lane: rows}, [stream.row() for stream in self.feed.streams(moved)])
             self.feed.mark_settled(moved)
-        for stream in self.source.catalog.unplaced(self.clock()):
+        for stream in self.source.catalog.register.unplaced(self.clock()):
             if self.feed.is_past(stream):
                 self.source.settled_everywhere(stream)
 
