@@ -3,7 +3,7 @@
 Read ``app`` (the routes), ``ingest`` (one request), ``store`` (durable, once each); ``agent.receive`` is shared.
 """
 
-from agent.collector.app import Settings
 from agent.collector.running import Handle, running
+from agent.collector.settings import Settings
 
 __all__ = ["Handle", "Settings", "running"]

@@ -1,8 +1,7 @@
-"""The collector's ASGI application: settings, routes, errors in the API's shape."""
+"""The collector's ASGI application: routes, errors in the API's shape."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
@@ -17,27 +16,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from agent.collector.settings import Settings
     from agent.collector.store import Store
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """What a collector allows."""
-
-    tokens: tuple[str, ...] = ()
-    """Bearer tokens; none: only programs of this machine may call."""
-    max_body_bytes: int = 16 << 20
-    max_expanded_bytes: int = 64 << 20
-    """Of a compressed body."""
-    max_events: int = 10_000
-    """Of one request."""
-    body_timeout_seconds: float = 30.0
-    max_waiting_bytes: int = 128 << 20
-    """Of all requests together that are being received or stored."""
-
-    def __repr__(self) -> str:
-        """Show how many tokens there are, not which."""
-        return f"Settings(tokens={len(self.tokens)}, max_body_bytes={self.max_body_bytes})"
 
 
 def collector_app(store: Store, settings: Settings) -> Starlette:
@@ -49,6 +29,7 @@ def collector_app(store: Store, settings: Settings) -> Starlette:
         ],
         exception_handlers={404: _not_found, 405: _wrong_method, 500: _internal},
     )
+    app.router.redirect_slashes = False  # a redirect would tell callers without credentials which routes exist
     app.state.store = store
     app.state.settings = settings
     app.state.budget = Budget(settings.max_waiting_bytes)

@@ -18,7 +18,7 @@ from agent.receive.limits import OverloadedError
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from agent.collector.app import Settings
+    from agent.collector.settings import Settings
     from agent.collector.store import Store
     from agent.receive.limits import Budget
 

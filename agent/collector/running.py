@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from agent.collector.app import Settings, collector_app
+from agent.collector.app import collector_app
+from agent.collector.settings import Settings
 from agent.collector.store import Store
 from agent.serve import serving
 

@@ -41,7 +41,7 @@ WRONG = [
 
 async def test_without_a_right_token_nothing_is_stored_or_told() -> None:
     async with collecting(tokens=TOKENS) as c:
-        requests = (("POST", PATH), ("GET", PATH), ("GET", "/other"), ("GET", "/"))
+        requests = (("POST", PATH), ("GET", PATH), ("POST", f"{PATH}/"), ("GET", "/other"), ("GET", "/"))
         for header, (method, path) in itertools.product(WRONG, requests):
             headers = {} if header is None else {"Authorization": header}
             answer = await c.http.request(method, path, content=bulk(event("a")), headers=headers)
