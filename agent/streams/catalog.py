@@ -6,7 +6,6 @@ copy of one, or is new. The rules stand in ``evidence`` and ``copies``, their or
 
 from __future__ import annotations
 
-import os
 import time
 from typing import TYPE_CHECKING
 
@@ -221,7 +220,8 @@ class Catalog:
         """Tell whether ``place`` holds a beginning of ``stream``; raises ``MovedError`` when it is too early to say."""
         content = self.register.open(stream)
         if content is None:
-            if stream.path is None or not os.path.exists(stream.path):
+            original = self.register.look(stream.path) if stream.path else None
+            if original is None or original.key != (stream.device, stream.inode):
                 raise MovedError(place.path)  # what it was is judged once it is known where its original went
             return False
         if not same_bytes(content, place):
