@@ -139,3 +139,10 @@ def test_every_command_explains_itself(command: str) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"usage: audit-agent {command}")
     assert done.stderr == ""
+
+
+def test_every_known_failure_has_a_test_that_bears_its_number() -> None:
+    rows = re.findall(r"^\| (\d+) \|", (ROOT / "docs/failures.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    tests = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    assert rows == [str(number) for number in range(1, 32)]
+    assert [row for row in rows if not re.search(rf"def test_pain_{row}_", tests)] == []
