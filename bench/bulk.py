@@ -18,7 +18,7 @@ def main() -> int:
     """Measure and report; 1 when a line was not received exactly once."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lines", type=int, default=1_000_000)
-    parser.add_argument("--bytes", type=int, default=350, help="of one line")
+    parser.add_argument("--bytes", type=int, default=365, help="of one line")
     parser.add_argument("--per-transaction", type=int, default=500)
     parser.add_argument("--destinations", type=int, default=1)
     parser.add_argument("--runs", type=int, default=3)

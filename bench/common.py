@@ -18,10 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from bench.native import program
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 ROOT = Path(__file__).resolve().parent.parent
+MARK = "5f6f2b1e-0c3f-4a55-9f1d-"
+"""What stands before the twelve digits of a line's number, by which the sinks know it in any format."""
 
 
 def machine() -> str:
@@ -53,11 +57,16 @@ def line(n: int, size: int) -> bytes:
         "response_code": 200,
         "sub": f"u-{n % 997}",
         "http_user_agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36",
-        "request_id": f"5f6f2b1e-0c3f-4a55-9f1d-{n:012d}",
+        "request_id": f"{MARK}{n:012d}",
     }
     bare = len(json.dumps(record)) + len(', "pad": ""') + 1
     record["pad"] = "x" * max(0, size - bare)
     return json.dumps(record).encode() + b"\n"
+
+
+def stamped(n: int) -> bytes:
+    """Return a short line that tells when it was written, to the microsecond."""
+    return json.dumps({"n": n, "request_id": f"{MARK}{n:012d}@{time.time_ns() // 1000:016d}"}).encode() + b"\n"
 
 
 class Sink:
@@ -74,15 +83,34 @@ class Sink:
 
     def verdict(self) -> dict[str, Any]:
         """Return what arrived since the last verdict."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/verdict", timeout=300) as answer:
+        return self._ask("verdict")
+
+    def stats(self) -> dict[str, Any]:
+        """Return what arrived since the last verdict, and go on counting."""
+        return self._ask("stats")
+
+    def _ask(self, what: str) -> dict[str, Any]:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/{what}", timeout=300) as answer:
             told: dict[str, Any] = json.load(answer)
         return told
 
 
 @contextmanager
-def sink(port: int = 0) -> Iterator[Sink]:
-    """Run a sink while the block runs, on a free port unless one is given."""
-    command = [sys.executable, str(ROOT / "bench/sink.py"), str(port)]
+def sink(port: int = 0, *, ids: bool = False, retry_percent: int = 0) -> Iterator[Sink]:
+    """Run a sink while the block runs, on a free port unless one is given.
+
+    The one in C; the one in Python where there is no compiler, which takes less and can ask for nothing again. ``ids``
+    tells numbers that came under two ids apart; the sink in Python always does.
+    """
+    native = program("sink")
+    if native:
+        command = [str(native), "--port", str(port), *(["--ids"] if ids else [])]
+        command += ["--retry-percent", str(retry_percent)] if retry_percent else []
+    elif retry_percent:
+        raise RuntimeError("only the sink in C can ask for events again; a C compiler (cc) is needed")
+    else:
+        print("bench: the sink in Python is used: it may be the bottleneck, so compare ratios only", file=sys.stderr)
+        command = [sys.executable, str(ROOT / "bench/sink.py"), str(port)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None

@@ -7,7 +7,6 @@ over the same loopback by httpx.
 from __future__ import annotations
 
 import argparse
-import json
 import subprocess
 import sys
 import tempfile
@@ -70,7 +69,7 @@ def _idle(pid: int, seconds: float) -> dict[str, float]:
 def _latency(path: Path, sink: common.Sink, lines: int, per_second: float) -> dict[str, float]:
     with path.open("ab", buffering=0) as log:
         for n in range(lines):
-            log.write(json.dumps({"n": 10_000_000 + n, "written": time.time()}).encode() + b"\n")
+            log.write(common.stamped(10_000_000 + n))
             time.sleep(1 / per_second)
     time.sleep(1)
     latencies = sink.verdict()["latencies"]
@@ -84,9 +83,9 @@ def _latency(path: Path, sink: common.Sink, lines: int, per_second: float) -> di
 
 def _bare(sink: common.Sink, lines: int, per_second: float) -> list[float]:
     with httpx.Client() as client:
-        for _ in range(lines):
-            event = {"unique_id": "a" * 40, "create_time": "2026-01-01T00:00:00Z", "event": {"written": time.time()}}
-            client.post(sink.url, content=json.dumps({"events": [event]}).encode()).raise_for_status()
+        for n in range(lines):
+            envelope = b'{"events":[{"unique_id":"%b","create_time":"2026-01-01T00:00:00Z","event":%b}]}'
+            client.post(sink.url, content=envelope % (b"a" * 40, common.stamped(n).strip())).raise_for_status()
             time.sleep(1 / per_second)
     found: list[float] = sink.verdict()["latencies"]
     return found

@@ -7,7 +7,6 @@ backlog stands for an hour: 20,000 events a second for 3,600 s are ``--lines 720
 from __future__ import annotations
 
 import argparse
-import json
 import socket
 import subprocess
 import sys
@@ -65,7 +64,7 @@ def _drain(folder: Path, pid: int, sink: common.Sink, lines: int) -> dict[str, f
         if time.monotonic() > deadline:
             raise RuntimeError("the backlog did not drain within an hour")
         with fresh.open("ab", buffering=0) as log:
-            log.write(json.dumps({"n": lines + written, "written": time.time()}).encode() + b"\n")
+            log.write(common.stamped(lines + written))
         written += 1
         peak = max(peak, common.resident_mb(pid))
         time.sleep(0.1)

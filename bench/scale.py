@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -58,7 +57,7 @@ def _first_start(config: Path, folder: Path, files: int, sink: common.Sink) -> d
 
 def _append(path: Path, n: int) -> None:
     with path.open("ab", buffering=0) as log:
-        log.write(json.dumps({"n": n, "written": time.time()}).encode() + b"\n")
+        log.write(common.stamped(n))
 
 
 def _second_start(pid: int, path: Path, sink: common.Sink) -> dict[str, float]:
