@@ -121,11 +121,17 @@ def sink(port: int = 0, *, ids: bool = False, retry_percent: int = 0) -> Iterato
 
 
 def configuration(
-    folder: Path, *, include: str, urls: Sequence[str], per_transaction: int, delivery: dict[str, Any] | None = None
+    folder: Path,
+    *,
+    include: str,
+    urls: Sequence[str],
+    per_transaction: int,
+    delivery: dict[str, Any] | None = None,
+    hold_max_bytes: int | None = None,
 ) -> Path:
     """Write a configuration that ships ``include`` to each of ``urls``."""
     path = folder / "config.yaml"
-    parts = {
+    parts: dict[str, Any] = {
         "agent": {"state_dir": str(folder / "state"), "log_level": "error"},
         "admin": {"listen": None},
         "sources": [{"name": "bench", "include": [include]}],
@@ -140,6 +146,8 @@ def configuration(
             for number, url in enumerate(urls)
         ],
     }
+    if hold_max_bytes is not None:
+        parts["hold"] = {"max_bytes": hold_max_bytes}
     path.write_text(yaml.safe_dump(parts))
     return path
 
