@@ -182,7 +182,7 @@ class Retry(Model, frozen=True):
     base: Seconds = 1.0
     cap: Seconds = 300.0
     max_retry_after: Seconds = 3600.0
-    """A longer Retry-After is shortened to this."""
+    """A longer Retry-After is shortened to this. Up to a tenth is added, so that agents do not come back together."""
     probe: Seconds = 30.0
     """Least pause between attempts while the destination itself is wrong (401, 403, 404, bad TLS)."""
 

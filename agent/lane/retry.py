@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import TYPE_CHECKING
 
 import anyio
@@ -13,8 +14,12 @@ if TYPE_CHECKING:
     from agent.config.model import Retry
 
 
+LATER = 0.1
+"""How much later than the destination's hint an agent may come back, as a share of the hint; never earlier."""
+
+
 class Backoff:
-    """How long to wait after a failure: the destination's hint, else exponential with full jitter."""
+    """How long to wait after a failure: the destination's hint or a little more, else exponential with full jitter."""
 
     def __init__(self, retry: Retry) -> None:
         """Start without any failure."""
@@ -35,7 +40,9 @@ class Backoff:
         """Return the same for a failure of the round that was counted already: attempts that ran side by side."""
         hint = failure.retry_after_seconds
         if hint is not None and hint > 0:
-            return min(hint, self._retry.max_retry_after)
+            wait = min(hint, self._retry.max_retry_after)
+            # All agents were told the same moment; that it is kept must not mean that they come back in one.
+            return wait + random.uniform(0, min(LATER * wait, self._retry.cap))  # noqa: S311 # no secret
         state = RetryCallState(Retrying(), None, (), {})
         state.attempt_number = min(self._failures, 64)
         jittered = float(self._wait(state))

@@ -202,8 +202,9 @@ async def test_pain_21_retry_after_holds_all_senders_until_it_is_over(tmp_path: 
     told: list[float] = []
     bench = Bench(tmp_path, events(400), script, max_events=10, max_in_flight=4)
     await bench.run()
-    assert not [at for at, _ids in bench.destination.attempts if told[0] < at < told[0] + 239.9]
-    assert [at for at, _ids in bench.destination.attempts if at > told[0] + 239.9]
+    assert not [at for at, _ids in bench.destination.attempts if told[0] < at < told[0] + 240]
+    back = min(at for at, _ids in bench.destination.attempts if at >= told[0] + 240)
+    assert back <= told[0] + 264
     assert sorted(bench.destination.accepted) == sorted(ids(400))
     bench.check()
 
@@ -212,8 +213,23 @@ async def test_pain_21_an_absurd_retry_after_is_capped(tmp_path: Path) -> None:
     answers = [10.0**9]
     bench = Bench(tmp_path, events(10), lambda t: not_now(t, retry_after=answers.pop()) if answers else ACCEPTED)
     await bench.run()
-    assert bench.seconds == pytest.approx(3600)
+    assert 3600 <= bench.seconds <= 3600 + 300
     bench.check()
+
+
+async def test_pain_26_no_agent_comes_back_before_its_retry_after_and_all_of_them_spread(tmp_path: Path) -> None:
+    began = anyio.current_time()
+    benches = [
+        Bench(tmp_path, events(1), lambda t: not_now(t, retry_after=100) if anyio.current_time() == began else ACCEPTED)
+        for _ in range(40)
+    ]
+    async with anyio.create_task_group() as tasks:
+        for bench in benches:
+            tasks.start_soon(bench.run)
+    returns = sorted(bench.destination.attempts[-1][0] - began for bench in benches)
+    assert returns[0] >= 100
+    assert returns[-1] <= 110
+    assert len({round(at, 3) for at in returns}) > 30
 
 
 async def test_sixty_four_requests_that_fail_together_do_not_drive_the_back_off_to_its_cap(tmp_path: Path) -> None:
@@ -408,7 +424,7 @@ async def test_success_of_a_request_sent_side_by_side_does_not_end_a_retry_after
         tasks.start_soon(look)
         await bench.run()
     assert shown == [("backing_off", True, 10)]
-    assert bench.seconds == pytest.approx(241)
+    assert 1 + 239 + 1 <= bench.seconds + 1e-6 <= 1 + 239 * 1.1 + 1
     bench.check()
 
 

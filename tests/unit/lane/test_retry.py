@@ -54,7 +54,8 @@ def test_the_jitter_is_full_so_waits_fill_the_whole_range() -> None:
 @given(st.floats(0.001, 1e9), st.sampled_from([Kind.NOT_NOW, Kind.DESTINATION]))
 def test_pain_21_a_hint_wins_over_back_off_and_absurd_ones_are_capped(seconds: float, kind: Kind) -> None:
     backoff = Backoff(Retry(max_retry_after=3600))
-    assert backoff.seconds(_hint(seconds, kind)) == min(seconds, 3600)
+    wait = backoff.seconds(_hint(seconds, kind))
+    assert min(seconds, 3600) <= wait <= 1.1 * min(seconds, 3600) + 1e-6
 
 
 @pytest.mark.parametrize("useless", [0.0, -5.0, nan])
@@ -99,6 +100,19 @@ def test_pain_26_agents_that_failed_together_come_back_spread() -> None:
         returns[int(now)] += 1
     assert max(returns.values()) < 40
     assert len(returns) > 100
+
+
+def test_pain_26_agents_that_were_told_the_same_moment_come_back_spread_after_it_and_none_before() -> None:
+    returns = [Backoff(Retry(base=1, cap=300)).seconds(_hint(240)) for _ in range(1000)]
+    assert min(returns) >= 240
+    assert max(returns) <= 264
+    assert max(Counter(map(int, returns)).values()) < 100
+
+
+def test_what_is_added_to_a_long_hint_is_no_more_than_the_longest_back_off() -> None:
+    waits = [Backoff(Retry(cap=5)).seconds(_hint(3600)) for _ in range(200)]
+    assert min(waits) >= 3600
+    assert 3603 < max(waits) <= 3605
 
 
 def test_agents_that_were_refused_together_do_not_probe_together() -> None:
