@@ -220,11 +220,14 @@ class Catalog:
         """Tell whether ``place`` holds a beginning of ``stream``; raises ``MovedError`` when it is too early to say."""
         content = self.register.open(stream)
         if content is None:
-            original = self.register.look(stream.path) if stream.path else None
-            if original is None or original.key != (stream.device, stream.inode):
-                raise MovedError(place.path)  # what it was is judged once it is known where its original went
-            return False
-        if not same_bytes(content, place):
+            if stream.path in self.errors:
+                return False
+            raise MovedError(place.path)  # what it was is judged once it is known where its original went
+        same = same_bytes(content, place)
+        if not self.verify(stream, content):
+            # Its path, and even its inode, may be the next copy's by now: the original was compressed and removed.
+            raise MovedError(place.path)
+        if not same:
             return False
         ours = content.length()
         if ours is None or end_mark(place)[0] <= ours:

@@ -14,7 +14,7 @@ from agent.state.store import Store
 from agent.stats import SourceStats
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from agent.streams.stream import Stream
@@ -58,6 +58,7 @@ class Follower:
         self.clock: Clock = config.pop("clock", None) or Clock()
         self.lane = config.pop("lane", "lane")
         self.one_shot = config.pop("one_shot", False)
+        self.visible: Callable[[str], int] | None = config.pop("visible", None)
         self.received: Received = config.pop("received", None) or Received()
         self.config = FileSourceConfig(
             **{"name": "logs", "format": "text", "include": [str(path) for path in include], **config}
@@ -74,6 +75,7 @@ class Follower:
             store=self.store,
             stats=self.stats,
             one_shot=self.one_shot,
+            visible=self.visible,
             now=self.clock,
         )
         self.feed = Feed(self.lane, store=self.store, one_shot=self.one_shot, now=self.clock)

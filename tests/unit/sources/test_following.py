@@ -397,6 +397,40 @@ def test_pain_4_copytruncate_again_and_again(start: Start, logs: Path) -> None:
     assert sorted(follower.received.messages) == sorted(wanted)
 
 
+def test_pain_4_a_copy_with_the_inode_of_the_one_compressed_before_it_does_not_make_that_one_new(
+    start: Start, logs: Path
+) -> None:
+    """In the midst of a look logrotate removes ``a.log.1``, now in ``a.log.2.gz``, and the next copy gets its inode.
+
+    Trace: look at a.log, a.log.1 (the old copy), a.log.2.gz; a.log.1 becomes the copy of a.log; decide a.log.2.gz:
+    its original is at a.log.1, which is opened, has the known inode, and holds other bytes.
+    """
+    steps: list[str] = []
+
+    def looked_at(path: str) -> int:
+        if path == str(logs / "a.log.1") and steps:
+            (logs / "a.log.1").write_bytes((logs / steps.pop()).read_bytes())  # in place: the inode stays
+        return 1 << 62
+
+    follower = start(visible=looked_at)
+    append(logs / "a.log", "one")
+    follower.poll()
+    copy_truncate(logs / "a.log", logs / "a.log.1")
+    append(logs / "a.log", "two")
+    follower.poll()
+    (logs / "a.log.2.gz").write_bytes(gzip.compress((logs / "a.log.1").read_bytes()))
+    steps.append("a.log")
+    follower.poll()
+    assert not steps
+    os.truncate(logs / "a.log", 0)
+    append(logs / "a.log", "three")
+    follower.poll()
+    follower.later()
+    follower.restart()
+    follower.later()
+    assert follower.received.messages == ["one", "two", "three"]
+
+
 def test_pain_4_lines_read_between_copying_and_truncating_do_not_make_the_copy_new(start: Start, logs: Path) -> None:
     append(logs / "a.log", "one")
     follower = start()
