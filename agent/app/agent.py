@@ -58,6 +58,7 @@ class Agent:
         self._scopes: dict[str, tuple[anyio.CancelScope, anyio.Event]] = {}
         """How a source is ended, and what tells that it has."""
         self._reloading = anyio.Lock()
+        self._keeper = Keeper(self._feeds, stats=self.stats, replacing=self._reloading.locked)
 
     async def run(self) -> None:
         """Run until ``stop`` is set; a one-shot agent also ends when every lane has delivered what there was.
@@ -81,6 +82,8 @@ class Agent:
                     await self._wait()
                     log.info("agent_stopping", grace_seconds=self.config.agent.shutdown_grace_seconds)
                     await self._drain()
+                    self._committer.commit()
+                    await self._keeper.last_look(self.sources)
                     reading.cancel_scope.cancel()
                 outer.cancel_scope.cancel()
             if self._committer.commit() and self.options.forget_when_done:
@@ -98,7 +101,7 @@ class Agent:
         for lane in self.lanes.values():
             lane.begin()
         outer.start_soon(self._committer.run)
-        outer.start_soon(Keeper(self._feeds).run, self.sources)
+        outer.start_soon(self._keeper.run, self.sources)
         outer.start_soon(sweep, self._inputs, self._settled_feeds)
 
     async def _scan(self, source: Source) -> None:

@@ -251,7 +251,7 @@ class DestinationConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HoldConfig(Model, frozen=True):
-    """Rotated files are kept readable for lanes that are behind, by a hard link or a copy in state_dir."""
+    """Rotated files are kept readable for lanes that are behind: copies, and links of compressed ones, in state_dir."""
 
     max_bytes: Annotated[int, msgspec.Meta(ge=0, extra={"unit": "bytes"})] = 1024 * 1024 * 1024
     """Of each source. Beyond it the file held longest is given up, as a logged loss."""

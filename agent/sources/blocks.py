@@ -12,6 +12,7 @@ import structlog
 from agent.events import Block
 from agent.parsers.base import broken, template
 from agent.streams.content import DAMAGED
+from agent.streams.hold import Held
 from agent.streams.identity import MARK_BYTES, digest
 from agent.streams.lines import Lines, next_lines
 from agent.streams.places import mark_before
@@ -63,12 +64,14 @@ class BlockReader:
         content = self._catalog.register.open(stream)
         if content is None:
             return Nothing(gone=stream.path is None)
+        if isinstance(content, Held) and position < content.base:
+            return self._gap(stream, position, content.base)
         try:
             found = self._lines(stream, content, position)
         except DAMAGED as error:
             return self._damaged(stream, error)
         if found is None:
-            return Nothing()
+            return Nothing(gone=stream.path is None and _is_past(content, position))
         block = self._block(stream, position, found)
         self._count(block, stream)
         if self.shared:
@@ -127,6 +130,29 @@ class BlockReader:
             )
             stream.complete = True
         return Nothing()
+
+    def _gap(self, stream: Stream, position: int, base: int) -> Block:
+        """Go on where what is held of the stream begins, and say so."""
+        self._stats.lost_bytes += base - position
+        log.error(
+            "bytes_lost",
+            source=stream.source,
+            path=stream.last_path,
+            stream=stream.id,
+            first_byte=position,
+            end_byte=base,
+            reason="removed; held from end_byte on, where every destination of that time stood",
+        )
+        return Block(
+            stream=stream.id,
+            source=stream.source,
+            start=position,
+            end=base,
+            offsets=(),
+            bodies=(),
+            log_types=self._common.log_type,
+            size=0,
+        )
 
     def _block(self, stream: Stream, position: int, found: Lines) -> Block:
         created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
@@ -196,3 +222,9 @@ class BlockReader:
         self.marks.pop(stream, None)
         for key in [key for key in self._cache if key[0] == stream]:
             self._cached_bytes -= self._cache.pop(key).size
+
+
+def _is_past(content: Content, position: int) -> bool:
+    """Tell whether ``position`` is after the last byte of what is held of a stream."""
+    length = content.length() if isinstance(content, Held) else None
+    return length is not None and position >= length

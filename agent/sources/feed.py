@@ -231,8 +231,12 @@ class Feed:
         return [
             (stream, self.settled.get(name, 0))
             for name, stream in self._unsettled.items()
-            if stream.path != stream.family and self._home[name][0] is source and stream.known_size == 0
+            if stream.path != stream.family and self._home[name][0] is source
         ]
+
+    def unsettled(self, source: FileSource) -> list[Stream]:
+        """Return the streams of ``source`` of which the lane has not settled everything."""
+        return [stream for name, stream in self._unsettled.items() if self._home[name][0] is source]
 
     def behind(self) -> tuple[int, float | None]:
         """Return the bytes not settled, and when the oldest of them was first seen (unix seconds)."""

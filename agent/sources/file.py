@@ -182,6 +182,10 @@ class FileSource:
         with _StateGuard(agent):
             self._apply({path}, set())
 
+    async def look_again(self, agent: AgentStats) -> None:
+        """Look at every folder and file now, whatever the doorbell says."""
+        await self._scan(agent)
+
     def end(self) -> None:
         """In a one-shot run: say that nothing more comes."""
         self.exhausted = True

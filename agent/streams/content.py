@@ -69,6 +69,10 @@ class Plain:
         """Return the status of the open file."""
         return os.fstat(self._descriptor)
 
+    def duplicate(self) -> int:
+        """Return a descriptor of the same file, to be closed by the caller."""
+        return os.dup(self._descriptor)
+
     def close(self) -> None:
         """Close the descriptor, once."""
         if self._descriptor >= 0:
@@ -152,6 +156,15 @@ class Compressed:
     def stat(self) -> os.stat_result:
         """Return the status of the compressed file."""
         return os.fstat(self._descriptor)
+
+    @property
+    def suffix(self) -> str:
+        """Return what tells how it is compressed."""
+        return os.path.splitext(self._path)[1]
+
+    def duplicate(self) -> int:
+        """Return a descriptor of the compressed file, to be closed by the caller."""
+        return os.dup(self._descriptor)
 
     def close(self) -> None:
         """Close the descriptor, once."""

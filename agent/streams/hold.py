@@ -1,6 +1,10 @@
 """Holds: what keeps a rotated file readable, also across restarts, until every lane is past it.
 
-A hard link where that is possible, else a copy of the part that is still needed. Bounded: the oldest goes first.
+A plain file is held by a copy of its unread part: logrotate compresses no file that has a second name, so linking it
+would end the rotation of that log for as long as a destination is down. A compressed member is not rewritten any more,
+and held by a hard link where that is permitted, else by a copy.
+
+A copy is a beginning of what it copies at every moment, so one that a crash cut short is good as far as it goes.
 """
 
 from __future__ import annotations
@@ -12,29 +16,42 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from agent.streams.content import open_content
-from agent.streams.family import COMPRESSED
+from agent.streams.content import Compressed, open_content
+from agent.streams.copying import append, free_bytes
+from agent.streams.family import COMPRESSED, is_compressed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
-    from agent.streams.content import Content
+    from agent.streams.content import Content, Plain
     from agent.streams.stream import Stream
 
 log = structlog.get_logger(__name__)
 
-_COPY_BYTES = 1 << 20
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """One held stream. The file holds the stream's bytes from ``base`` on."""
+    """One held stream. The file holds the stream's bytes from ``base`` on; a compressed one holds them all."""
 
     stream: str
     base: int
     path: str
     linked: bool
     since: float
+
+    @property
+    def compressed(self) -> bool:
+        """Tell whether a compressed member is held."""
+        return is_compressed(self.path)
+
+    @property
+    def end(self) -> int:
+        """Offset after the last byte held; of a compressed member, in its file."""
+        try:
+            return self.base + os.stat(self.path).st_size
+        except OSError:
+            return self.base
 
     @property
     def bytes(self) -> int:
@@ -45,6 +62,10 @@ class Hold:
             return 0
         return 0 if self.linked and status.st_nlink > 1 else status.st_size
 
+    def serves(self, start: int, *, compressed: bool) -> bool:
+        """Tell whether what is needed from ``start`` on is in the hold, or can be appended to it."""
+        return self.compressed == compressed and (compressed or self.base <= start <= self.end)
+
 
 class Held:
     """What is held of a stream, read by the stream's offsets. Nobody else writes to it, so it needs no verifying."""
@@ -52,18 +73,18 @@ class Held:
     def __init__(self, content: Content, base: int) -> None:
         """Take over ``content``, whose first byte is the stream's byte ``base``."""
         self._content = content
-        self._base = base
+        self.base = base
 
     def read(self, offset: int, size: int) -> bytes:
         """Return up to ``size`` bytes at the stream's ``offset``; none before the copy begins."""
-        if offset < self._base:
+        if offset < self.base:
             return b""
-        return self._content.read(offset - self._base, size)
+        return self._content.read(offset - self.base, size)
 
     def length(self) -> int | None:
         """Return the stream's length."""
         length = self._content.length()
-        return None if length is None else self._base + length
+        return None if length is None else self.base + length
 
     def stat(self) -> os.stat_result:
         """Return the status of the copy."""
@@ -75,129 +96,149 @@ class Held:
 
 
 class Holds:
-    """The holds of one source, in a folder of their own. Blocks for as long as linking or copying takes."""
+    """The holds of one source, in a folder of their own."""
 
-    def __init__(self, folder: Path, *, max_bytes: int) -> None:
-        """Find the holds of an earlier run; creates nothing before the first hold."""
+    def __init__(self, folder: Path, *, max_bytes: int, free: Callable[[Path], int] = free_bytes) -> None:
+        """Find the holds of an earlier run; creates nothing before the first hold.
+
+        ``free`` tells how many bytes a disk has left for holds.
+        """
         self.folder = folder
         self.max_bytes = max_bytes
+        self._free = free
         self._held: dict[str, Hold] = {}
-        self._failed: set[str] = set()
+        self._said: set[str] = set()
         if folder.is_dir():
-            for entry in os.scandir(folder):
-                self._recall(entry)
+            for entry in sorted(os.scandir(folder), key=lambda found: found.name):
+                self._find(entry)
 
-    def _recall(self, entry: os.DirEntry[str]) -> None:
+    def _find(self, entry: os.DirEntry[str]) -> None:
         parts = entry.name.split(".")
-        if len(parts) < 3 or parts[1] not in ("link", "copy") or not parts[2].isdigit():
-            os.unlink(entry.path)  # a copy that a crash left half done
+        if len(parts) not in (3, 4) or parts[1] not in ("link", "copy") or not parts[2].isdigit():
+            os.unlink(entry.path)
             return
-        self._held[parts[0]] = Hold(
+        found = Hold(
             stream=parts[0],
             base=int(parts[2]),
             path=entry.path,
             linked=parts[1] == "link",
             since=entry.stat().st_ctime,
         )
+        other = self._held.get(found.stream)
+        if other is None:
+            self._held[found.stream] = found
+            return
+        # A crash came between making a better hold and letting go of the old one: the better one may not be whole.
+        best = max(found, other, key=lambda hold: (hold.linked, not hold.compressed, hold.end - hold.base))
+        self._held[found.stream] = best
+        os.unlink((found if best is other else other).path)
 
-    def __len__(self) -> int:
-        """Return how many streams are held."""
-        return len(self._held)
+    def recall(self, stream: Stream) -> None:
+        """Tell a stream of an earlier run what is held of it: the state may be older than the hold."""
+        if (hold := self._held.get(stream.id)) is None:
+            return
+        if hold.compressed:
+            stream.complete = False
+        else:
+            stream.size = max(stream.size, hold.end)
 
     def ids(self) -> list[str]:
         """Return the ids of the held streams, the one held longest first."""
         return sorted(self._held, key=lambda stream: self._held[stream].since)
 
+    def get(self, stream: str) -> Hold | None:
+        """Return the hold of a stream, None when it is not held."""
+        return self._held.get(stream)
+
     def bytes(self) -> int:
         """Return the disk space that is used because of holds."""
         return sum(hold.bytes for hold in self._held.values())
 
-    def __contains__(self, stream: str) -> bool:
-        """Tell whether the stream is held."""
-        return stream in self._held
+    def room(self) -> int:
+        """Return how many bytes more may be held, by the bound and by the disk; negative when it is too much now."""
+        return min(self.max_bytes - self.bytes(), self._free(self.folder))
 
-    def needs_copy(self, stream: Stream, start: int) -> bool:
-        """Hold ``stream`` by a link; tell whether only a copy of its bytes from ``start`` on will do."""
-        if stream.id in self._held:
-            return self._outgrew(stream, start)
-        return stream.path is None or not self._link(stream)
-
-    def _outgrew(self, stream: Stream, start: int) -> bool:
-        """Tell whether a copy misses bytes that were written to the original since."""
-        hold = self._held[stream.id]
-        if hold.linked or stream.content is None or not stream.complete:
-            return False
-        return hold.base + os.stat(hold.path).st_size < stream.size and start < stream.size
-
-    def _link(self, stream: Stream) -> bool:
-        """Link the file of ``stream``; False where that is not possible: another disk, or not permitted."""
+    def link(self, stream: Stream) -> bool:
+        """Hold a compressed member by a link; False where that is not possible: another disk, or not permitted."""
         if stream.path is None:
             return False
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        target = self._target(stream, "link", 0)
+        suffix = next(suffix for suffix in COMPRESSED if stream.path.endswith(suffix))
+        target = str(self.folder / f"{stream.id}.link.0{suffix}")
         try:
             os.link(os.path.realpath(stream.path), target)
         except OSError as error:
-            if stream.source not in self._failed:
-                self._failed.add(stream.source)
-                log.info("hold_copies", source=stream.source, path=stream.path, reason=error.strerror)
+            reason = error.strerror or str(error)
+            if reason not in self._said:
+                self._said.add(reason)
+                log.info("hold_copies", source=stream.source, path=stream.path, reason=reason)
             return False
         if not stream.inode_is(os.stat(target)):
             os.unlink(target)  # rotation put another file there
             return False
-        self._add(stream, 0, target, linked=True)
+        self._take(stream, Hold(stream=stream.id, base=0, path=target, linked=True, since=time.time()))
         return True
 
-    def copy(self, stream: Stream, content: Content, start: int) -> None:
-        """Hold ``stream`` by a copy of its bytes from ``start`` on. Raises ``OSError`` when there is no room.
+    def missing(self, stream: Stream, content: Plain | Compressed, start: int) -> int:
+        """Return how many bytes have to be copied to hold everything that is needed from ``start`` on."""
+        compressed = isinstance(content, Compressed)
+        hold = self._held.get(stream.id)
+        if hold is None or not hold.serves(start, compressed=compressed):
+            return max(0, content.stat().st_size - (0 if compressed else start))
+        return 0 if hold.linked else max(0, content.stat().st_size - hold.end)
 
-        Call it on a thread: there may be gigabytes to copy.
+    async def copy(self, stream: Stream, content: Plain | Compressed, start: int, *, most: int) -> None:
+        """Copy up to ``most`` of the bytes that are missing; what is held already is not copied again.
+
+        It survives a crash as far as it came, and a power failure once this returns. Raises ``OSError``.
         """
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        target = self._target(stream, "copy", start, compressed=False)
-        part = f"{target}.part"
+        old = hold = self._held.get(stream.id)
+        if hold is None or not hold.serves(start, compressed=isinstance(content, Compressed)):
+            hold = self._new_copy(stream, content, start)
+        source = content.duplicate()  # the content may be closed while a thread reads
         try:
-            with open(part, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as out:
-                at = start
-                while data := content.read(at, _COPY_BYTES):
-                    out.write(data)
-                    at += len(data)
-                    if at - start > self.max_bytes:
-                        break  # more than may be held at all: the rest is lost, and said to be
-                out.flush()
-                os.fsync(out.fileno())
-            os.rename(part, target)
+            await append(source, hold.path, skip=hold.base, most=most)
         except BaseException:
-            if os.path.exists(part):
-                os.unlink(part)
+            if old is not None and old is not hold:
+                os.unlink(hold.path)
+            elif hold.end > hold.base:
+                self._take(stream, hold)
             raise
-        old = self._held.get(stream.id)
-        self._add(stream, start, target, linked=False)
-        if old is not None and old.path != target:
-            os.unlink(old.path)
+        finally:
+            os.close(source)
+        self._take(stream, hold)
 
-    def _add(self, stream: Stream, base: int, path: str, *, linked: bool) -> None:
-        self._held[stream.id] = Hold(stream=stream.id, base=base, path=path, linked=linked, since=time.time())
+    def _new_copy(self, stream: Stream, content: Plain | Compressed, start: int) -> Hold:
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        base, suffix = start, ""
+        if isinstance(content, Compressed):
+            base, suffix = 0, content.suffix
+        path = str(self.folder / f"{stream.id}.copy.{base}{suffix}")
+        if os.path.lexists(path):
+            os.unlink(path)
+        return Hold(stream=stream.id, base=base, path=path, linked=False, since=time.time())
+
+    def _take(self, stream: Stream, hold: Hold) -> None:
+        old = self._held.get(stream.id)
+        if old is hold:
+            return
+        self._held[stream.id] = hold
+        if old is not None and old.path != hold.path:
+            os.unlink(old.path)
         log.info(
             "stream_held",
             source=stream.source,
             path=stream.last_path,
             stream=stream.id,
-            by="link" if linked else "copy",
-            first_byte=base,
-            end_byte=stream.size,
+            by="link" if hold.linked else "copy",
+            first_byte=hold.base,
+            bytes=hold.end - hold.base,
         )
-
-    def _target(self, stream: Stream, kind: str, base: int, *, compressed: bool = True) -> str:
-        suffix = next((s for s in COMPRESSED if stream.last_path.endswith(s)), "") if compressed else ""
-        return str(self.folder / f"{stream.id}.{kind}.{base}{suffix}")
 
     def open(self, stream: str) -> Held | None:
         """Open what is held of a stream, None when nothing is. Raises ``OSError``."""
         hold = self._held.get(stream)
-        if hold is None:
-            return None
-        return Held(open_content(hold.path), hold.base)
+        return None if hold is None else Held(open_content(hold.path), hold.base)
 
     def release(self, stream: str) -> None:
         """Let go of a stream that every lane is past, or that has to make room."""
@@ -207,9 +248,3 @@ class Holds:
                 os.unlink(hold.path)
             except FileNotFoundError:
                 return
-
-    def over_bound(self) -> str | None:
-        """Return the stream held longest when the holds take more than they may, else None."""
-        if self.bytes() <= self.max_bytes:
-            return None
-        return next((stream for stream in self.ids() if self._held[stream].bytes), None)

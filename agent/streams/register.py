@@ -90,6 +90,8 @@ class Register:
             size=row.size,
             unplaced_at=self._now(),
         )
+        if self._holds is not None:
+            self._holds.recall(stream)
         self.add(stream)
         self.recently_unplaced[stream.id] = stream
         self.by_inode[stream.device, stream.inode] = stream
@@ -221,8 +223,8 @@ class Register:
         """Look for growth of files that are only open here: their program may write on until it is told to reopen."""
         for stream in list(self.recently_unplaced.values()):
             if stream.path is None and stream.content is not None and stream.complete:
-                status = stream.content.stat()
-                if status.st_size > stream.size and stream.saw(status.st_size, status.st_mtime_ns, self._now()):
+                status, length = stream.content.stat(), stream.content.length() or 0
+                if length > stream.size and stream.saw(length, status.st_mtime_ns, self._now()):
                     self.offer(stream)
 
     def write_off(self, stream: Stream, position: int) -> int:

@@ -83,7 +83,7 @@ class Rotated:
             self.options += f"\npostrotate\n  touch {self.told}\nendscript"
 
     def configuration(self) -> str:
-        return f"{self.folder}/app.log {{\nrotate 100\nallowhardlink\n{self.options}\n}}\n"
+        return f"{self.folder}/app.log {{\nrotate 100\n{self.options}\n}}\n"
 
     def after(self) -> None:
         """What the program does once logrotate is through."""

@@ -101,7 +101,7 @@ MUTATIONS = (
     Mutation(
         promise="rotated files that are still needed are held",
         file="agent/app/keep.py",
-        old="if not holds.needs_copy(stream, position):",
+        old="if not isinstance(content, Plain | Compressed):",
         new="if True:",
         tests="tests/e2e/test_hold.py",
     ),
