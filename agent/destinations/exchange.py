@@ -11,6 +11,7 @@ import anyio
 import httpx
 
 from agent.destinations.verdict import Reply
+from agent.gunzip import Gunzip, GunzipError
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -21,6 +22,8 @@ MAX_HOPS = 5
 REDIRECTS = frozenset({307, 308})
 ERROR_BODY_BYTES = 64 * 1024
 ERROR_BODY_SECONDS = 5.0
+_ENCODINGS = frozenset({"gzip", "x-gzip", "deflate"})
+"""Of answers; none is asked for, and what is of another one is taken as it is."""
 
 
 async def exchange(
@@ -115,17 +118,24 @@ async def _read(response: httpx.Response, max_body_bytes: int) -> Reply:
 async def _collect(response: httpx.Response, chunks: list[bytes], max_bytes: int) -> bool:
     """Append the decoded body to ``chunks``; False when it is longer than ``max_bytes``."""
     size = 0
-    plain = "content-encoding" not in response.headers
+    encoding = response.headers.get("content-encoding", "").strip().lower()
+    gunzip = Gunzip(or_zlib=True) if encoding in _ENCODINGS else None
     try:
-        async for chunk in response.aiter_raw() if plain else response.aiter_bytes():
+        async for chunk in response.aiter_raw():
             if size > max_bytes:
                 continue
-            size += len(chunk)
-            chunks.append(chunk)
-            if size > max_bytes:
-                # Leaving the loop would leave the generators under it half run; without a connection they end.
-                await response.aclose()
+            for part in (chunk,) if gunzip is None else gunzip.feed(chunk):
+                size += len(part)
+                chunks.append(part)
+                if size > max_bytes:
+                    # Leaving the outer loop would leave its generators half run; without a connection they end.
+                    await response.aclose()
+                    break
     except httpx.TransportError:
         if size <= max_bytes:
             raise
+    except GunzipError as error:
+        raise httpx.DecodingError(str(error)) from error
+    if gunzip is not None and size <= max_bytes and not gunzip.is_whole:
+        raise httpx.DecodingError("its gzip data ends early")
     return size <= max_bytes

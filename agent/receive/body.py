@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import zlib
 from typing import TYPE_CHECKING, Protocol
 
 import anyio
 from starlette.requests import ClientDisconnect
 
+from agent.gunzip import Gunzip, GunzipError
 from agent.receive.limits import OverloadedError
 
 if TYPE_CHECKING:
@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-_GZIP = 31
-_STEP_BYTES = 1 << 18
-"""A body is expanded in steps: a few bytes of a bomb may be as much as there is memory."""
 _READ_ON = 4
 """A refused body is read up to this many times the limit."""
 
@@ -60,7 +57,7 @@ async def read_body(request: Request, settings: Allowed, *, take: Callable[[int]
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("identity", "gzip", "x-gzip", ""):
         raise BodyError(415, f"Content-Encoding {encoding!r}; allowed: gzip, identity")
-    inflate = zlib.decompressobj(_GZIP) if encoding in ("gzip", "x-gzip") else None
+    gunzip = Gunzip() if encoding in ("gzip", "x-gzip") else None
     refused: BodyError | OverloadedError | None = _declared(request, settings)
     parts: list[bytes] = []
     received = size = 0
@@ -73,7 +70,7 @@ async def read_body(request: Request, settings: Allowed, *, take: Callable[[int]
                         break
                     continue
                 try:
-                    for part in _parts(inflate, chunk, received, size, settings):
+                    for part in _parts(gunzip, chunk, received, size, settings):
                         take(len(part))
                         size += len(part)
                         parts.append(part)
@@ -87,7 +84,7 @@ async def read_body(request: Request, settings: Allowed, *, take: Callable[[int]
         raise BodyError(400, "the client went away") from error
     if refused:
         raise refused
-    if inflate and not inflate.eof:
+    if gunzip and not gunzip.is_whole:
         raise BodyError(400, "gzip data ends early")
     return b"".join(parts)
 
@@ -102,23 +99,17 @@ def _declared(request: Request, settings: Allowed) -> BodyError | None:
     return error
 
 
-def _parts(
-    inflate: zlib._Decompress | None, chunk: bytes, received: int, size: int, settings: Allowed
-) -> Iterator[bytes]:
+def _parts(gunzip: Gunzip | None, chunk: bytes, received: int, size: int, settings: Allowed) -> Iterator[bytes]:
     if received > settings.max_body_bytes:
         raise BodyError(413, f"body larger than {settings.max_body_bytes} bytes")
-    if inflate is None:
+    if gunzip is None:
         yield chunk
         return
-    while chunk:
-        try:
-            part = inflate.decompress(chunk, _STEP_BYTES)
-        except zlib.error as error:
-            raise BodyError(400, f"not gzip: {error}") from error
-        size += len(part)
-        if size > settings.max_expanded_bytes:
-            raise BodyError(413, f"body expands to more than {settings.max_expanded_bytes} bytes")
-        if inflate.unused_data:
-            raise BodyError(400, "data after the end of the gzip stream")
-        yield part
-        chunk = inflate.unconsumed_tail
+    try:
+        for part in gunzip.feed(chunk):
+            size += len(part)
+            if size > settings.max_expanded_bytes:
+                raise BodyError(413, f"body expands to more than {settings.max_expanded_bytes} bytes")
+            yield part
+    except GunzipError as error:
+        raise BodyError(400, str(error)) from error

@@ -201,10 +201,25 @@ async def test_a_gzip_body_is_read(encoding: str) -> None:
         assert c.store.ids() == ["a"]
 
 
+async def test_a_gzip_body_of_several_members_is_read_whole() -> None:
+    async with collecting() as c:
+        whole = bulk(event("a"), event("b"))
+        body = b"".join(gzip.compress(part) for part in (whole[:30], b"", whole[30:]))
+        assert await c.lists(body, headers={"Content-Encoding": "gzip"}) == ({}, {})
+        assert c.store.ids() == ["a", "b"]
+
+
 @pytest.mark.parametrize(
     "body",
-    [b"", b"no gzip", gzip.compress(b"{}")[:-3], gzip.compress(b"{}") + b"more", zlib.compress(b"{}")],
-    ids=["empty", "other", "cut", "longer", "zlib"],
+    [
+        b"",
+        b"no gzip",
+        gzip.compress(b"{}")[:-3],
+        gzip.compress(b"{}") + b"more",
+        zlib.compress(b"{}"),
+        gzip.compress(b"{}") + gzip.compress(b" ")[:-3],
+    ],
+    ids=["empty", "other", "cut", "longer", "zlib", "second member cut"],
 )
 async def test_what_only_claims_to_be_gzip_is_refused(body: bytes) -> None:
     async with collecting() as c:

@@ -103,6 +103,16 @@ async def test_a_body_just_within_the_limits_is_taken() -> None:
         assert (await c.post(packed, headers={"Content-Encoding": "gzip"})).status_code == 413
 
 
+async def test_members_count_together_and_are_not_endless() -> None:
+    body = bulk(event("a", event={"x": "y" * 100_000}))
+    packed = gzip.compress(body[:50_000]) + gzip.compress(body[50_000:])
+    headers = {"Content-Encoding": "gzip"}
+    async with collecting(max_body_bytes=MIB, max_expanded_bytes=len(body)) as c:
+        assert (await c.post(packed, headers=headers)).status_code == 201
+        assert (await c.post(packed + gzip.compress(b" "), headers=headers)).status_code == 413
+        assert (await c.post(gzip.compress(b"") * 20_000, headers=headers)).status_code == 400
+
+
 def test_a_gzip_bomb_is_refused_without_taking_the_memory(tmp_path: Path) -> None:
     bomb = gzip.compress(b" " * (400 * MIB))
     assert len(bomb) < MIB

@@ -113,6 +113,36 @@ async def test_a_compressed_answer_is_understood(receiver: Receiver) -> None:
 
 
 @pytest.mark.anyio
+async def test_a_compressed_answer_of_several_members_is_understood_and_a_cut_one_counts_nothing_as_sent(
+    receiver: Receiver,
+) -> None:
+    import gzip
+
+    parts = b'{"retry_events":[{"unique_id":"s.0",', b'"status":"too_busy"}]}'
+    whole = b"".join(map(gzip.compress, parts))
+    receiver.script(*(Reply(201, body, headers={"Content-Encoding": "gzip"}) for body in (whole, whole[:-3])))
+    assert list((await attempt(receiver.url)).pending) == [0]
+    assert len((await attempt(receiver.url)).pending) == len(SENT)
+
+
+@pytest.mark.anyio
+async def test_a_compressed_answer_expands_only_as_far_as_it_is_looked_at(receiver: Receiver) -> None:
+    import gzip
+    import tracemalloc
+
+    bomb = gzip.compress(bytes(200 << 20), compresslevel=1)
+    receiver.script(Reply(201, bomb, headers={"Content-Encoding": "gzip"}))
+    tracemalloc.start()
+    try:
+        answer = await attempt(receiver.url)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert answer.failure is not None
+    assert peak < 32 << 20, "8 MiB of an answer are looked at"
+
+
+@pytest.mark.anyio
 async def test_extra_headers_are_looked_up_again_after_a_refusal(receiver: Receiver, tmp_path: Path) -> None:
     key = tmp_path / "key"
     key.write_text("old")
