@@ -13,12 +13,16 @@ from msgspec import UNSET, Raw
 from agent.receive.split import split_events
 
 MAX_ID_CHARACTERS = 256
+MAX_PLAIN_BYTES = 256
+"""Of a property that events are found by; the longest name of a host has 253 characters."""
 MAX_NAMED_CHARACTERS = 4096
 """Of a refused event's id that is repeated: enough for the sender to know it again, not enough to be flooded with."""
 
 
 class _Inside(msgspec.Struct, gc=False):
-    log_type: Raw = Raw()  # as it stands: the event is free-form, whatever this is does not make it invalid
+    # As they stand: the event is free-form, whatever these are does not make it invalid.
+    log_type: Raw = Raw()
+    hostname: Raw = Raw()
 
 
 class _Event(msgspec.Struct, gc=False):
@@ -59,6 +63,7 @@ class Row:
     unique_id: str
     create_time: datetime
     log_type: str
+    hostname: str
     envelope: bytes
 
 
@@ -122,13 +127,18 @@ def _event(data: bytes) -> _Event:
 
 
 def _row(event: _Event, data: bytes) -> Row:
-    kind = bytes(event.event.log_type)
     return Row(
         unique_id=event.unique_id,
         create_time=event.create_time,
-        log_type=kind[1:-1].decode() if kind[:1] == b'"' and b"\\" not in kind else "",
+        log_type=_plain(bytes(event.event.log_type)),
+        hostname=_plain(bytes(event.event.hostname)),
         envelope=data,
     )
+
+
+def _plain(value: bytes) -> str:
+    """Return a string that is one and short and has no escapes, else an empty one."""
+    return value[1:-1].decode() if value[:1] == b'"' and len(value) <= MAX_PLAIN_BYTES and b"\\" not in value else ""
 
 
 def _name(data: bytes) -> str:

@@ -114,7 +114,8 @@ class Process:
         """Return the ids in its database, in the order of arrival."""
         with closing(sqlite3.connect(self.database)) as database:
             assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-            return [row[0] for row in database.execute("SELECT unique_id FROM events ORDER BY id")]
+            rows = database.execute("SELECT json_extract(envelope, '$.unique_id') FROM events ORDER BY id")
+            return [row[0] for row in rows]
 
     def client(self, *, base_url: str | None = None, **options: Any) -> httpx.Client:
         """Return a client of it."""

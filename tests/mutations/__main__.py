@@ -114,7 +114,7 @@ MUTATIONS = (
     ),
     Mutation(
         promise="the collector acknowledges nothing before it is durable",
-        file="agent/collector/store.py",
+        file="agent/collector/store/commit.py",
         old="job.error = error",
         new="job.error = None",
         tests="tests/collector",

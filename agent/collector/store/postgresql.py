@@ -1,0 +1,96 @@
+"""Events into PostgreSQL: ids that may be there already by one insert, the rest by COPY, within one transaction."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from agent.collector.store.incoming import Incoming
+
+BLOCK = 100_000
+"""Ids are taken from the sequence in blocks of this many: no process waits for another to number its events."""
+_HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+_END = b"\xff\xff"
+_COPY_ID = "COPY incoming (org, stream, position, id) FROM STDIN (FORMAT BINARY)"
+_COPY_EVENT = (
+    "COPY events (id, org, received_at, stream, position, log_type, hostname, envelope) FROM STDIN (FORMAT BINARY)"
+)
+_ID = struct.Struct(">hiii16siqiq")
+_EVENT = struct.Struct(">hiqiiiqi16siqi")
+_LENGTH = struct.Struct(">i")
+# In the order of the key: two processes that store the same events would else wait for each other.
+_IDS = """
+INSERT INTO ids (org, stream, position, id)
+SELECT org, stream, position, id FROM incoming ORDER BY org, stream, position
+ON CONFLICT DO NOTHING
+"""
+_KNOWN = """
+SELECT incoming.id FROM incoming JOIN ids USING (org, stream, position) WHERE ids.id <> incoming.id
+"""
+_INCOMING = """
+CREATE TEMPORARY TABLE IF NOT EXISTS incoming (
+    org INTEGER NOT NULL, stream BYTEA NOT NULL, position BIGINT NOT NULL, id BIGINT NOT NULL
+) ON COMMIT DELETE ROWS
+"""
+
+
+class Writer:
+    """The one connection of this process that stores events."""
+
+    def __init__(self, connection: Any) -> None:  # noqa: ANN401 # the driver's
+        """Write through the driver's ``connection``."""
+        self._db = connection
+
+    def begin(self) -> int:
+        """Begin a transaction; return the id before the first one that may be given, of ``BLOCK``."""
+        self._db.execute(_INCOMING)
+        found: int = self._db.execute("SELECT nextval('event_ids')").fetchone()[0]
+        return found
+
+    def insert(self, events: Sequence[Incoming]) -> set[int]:
+        """Store what was not there; return the ids of those that were. Two of them have never the same key."""
+        with self._db.cursor() as cursor:
+            with cursor.copy(_COPY_ID) as copy:
+                copy.write(_blocks(_ID.pack(4, 4, e[1], 16, e[3], 8, e[4], 8, e[0]) for e in events))
+            inserted = cursor.execute(_IDS).rowcount
+            known: set[int] = set()
+            if inserted < len(events):
+                known = {row[0] for row in cursor.execute(_KNOWN)}
+            with cursor.copy(_COPY_EVENT) as copy:
+                copy.write(_blocks(_packed(e) for e in events if e.id not in known))
+        return known
+
+    def commit(self) -> None:
+        """Make it durable."""
+        self._db.commit()
+
+    def roll_back(self) -> None:
+        """Undo it."""
+        self._db.rollback()
+
+    def probe(self) -> None:
+        """Find out whether it can be written to."""
+        self._db.execute("CREATE TEMPORARY TABLE probe (room INTEGER) ON COMMIT DROP")
+        self._db.commit()
+
+
+def _blocks(rows: Iterable[bytes]) -> bytes:
+    return b"".join((_HEAD, *rows, _END))
+
+
+def _packed(event: Incoming) -> bytes:
+    id_, org, received_at, stream, position, log_type, hostname, envelope = event
+    kind, host = log_type.encode(), hostname.encode()
+    return b"".join(
+        (
+            _EVENT.pack(8, 8, id_, 4, org, 8, received_at, 16, stream, 8, position, len(kind)),
+            kind,
+            _LENGTH.pack(len(host)),
+            host,
+            _LENGTH.pack(len(envelope)),
+            envelope,
+        )
+    )

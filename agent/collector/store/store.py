@@ -1,0 +1,113 @@
+"""The store as the rest of the collector uses it: what goes in, waits for the disk; what comes out, for a thread."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.to_thread
+
+from agent.collector.store import events
+from agent.collector.store.commit import Committer, Job
+from agent.collector.store.database import Database
+from agent.collector.store.orgs import Orgs
+from agent.collector.store.schema import migrate
+from agent.errors import AgentError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import TypeVar
+
+    import sqlalchemy as sa
+
+    from agent.receive.envelope import Row
+
+    T = TypeVar("T")
+
+DEFAULT_ORG = "default"
+READERS = 4
+"""So many queries run at a time; the others wait their turn."""
+
+
+class StoreError(Exception):
+    """Nothing of a request was stored now; it may be tried again."""
+
+
+class Store:
+    """The events that were ever accepted, and what is configured here."""
+
+    def __init__(self, database: str) -> None:
+        """Open or create ``database`` (see ``Database``) with this version's schema. Raises ``AgentError``."""
+        self.database = Database(database)
+        self.orgs = Orgs()
+        self._committer = Committer(self.database, self.orgs)
+        self._readers = anyio.CapacityLimiter(READERS)
+        try:
+            self.database.prepare_place()
+            migrate(self.database)
+        except AgentError as error:
+            raise AgentError(f"{self.database.name}: {error}") from error
+        except self.database.errors as error:
+            reason = getattr(error, "orig", None) or error
+            raise AgentError(f"{self.database.name}: cannot be used as the collector's database: {reason}") from error
+
+    @property
+    def error(self) -> str | None:
+        """Why the newest commit failed, None when it did not."""
+        return self._committer.error
+
+    def close(self) -> None:
+        """Close the database."""
+        with self._committer.using:
+            self.database.close()
+
+    async def run(self) -> None:
+        """Store what ``put`` is given, until cancelled; then what waits still, a last time."""
+        await self._committer.run()
+
+    async def put(self, rows: Sequence[Row], *, org_id: str = DEFAULT_ORG) -> list[str]:
+        """Store ``rows`` for an organisation; return the ids that were there already, once for each repetition.
+
+        They are on disk when this returns. Raises ``StoreError``; then none of them is stored.
+        """
+        if not rows:
+            return []
+        job = Job(org_id=org_id, rows=rows)
+        await self._committer.put(job)
+        if job.error is not None:
+            raise StoreError(str(job.error)) from job.error
+        return job.duplicates
+
+    async def read(self, query: Callable[[sa.Connection], T]) -> T:
+        """Run ``query`` on a connection in a thread, beside the writer; what it raises comes out here."""
+
+        def run() -> T:
+            with self.database.reading() as connection:
+                return query(connection)
+
+        return await anyio.to_thread.run_sync(run, limiter=self._readers)
+
+    async def write(self, change: Callable[[sa.Connection], T]) -> T:
+        """Run ``change`` in a transaction of its own, in a thread; durable when this returns."""
+
+        def run() -> T:
+            with self.database.writing() as connection:
+                return change(connection)
+
+        # Not left before it is done: the caller would not know whether it was.
+        return await anyio.to_thread.run_sync(run, limiter=self._readers, abandon_on_cancel=False)
+
+    def count(self) -> int:
+        """Return how many events there are, of all organisations."""
+        with self.database.reading() as connection:
+            return events.count(connection)
+
+    def newest(self, number: int) -> list[bytes]:
+        """Return the envelopes of the newest events, newest first, of all organisations."""
+        with self.database.reading() as connection:
+            return events.newest(connection, number)
+
+    def ids(self) -> list[str]:
+        """Return every id, in the order of arrival, of all organisations."""
+        with self.database.reading() as connection:
+            return events.ids(connection)
