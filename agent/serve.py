@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import ipaddress
 import os
 import socket
@@ -178,22 +179,55 @@ def is_loopback_host(host: str) -> bool:
         return False
 
 
+class AddressInUse(OSError):  # noqa: N818 # a state that passes, not a failure
+    """Somebody listens there."""
+
+
+def try_listening(listen: str) -> None:
+    """Return when ``listen`` could be had now, leaving nothing behind.
+
+    Raises ``AddressInUse`` while somebody listens there, and ``OSError`` for what else is in the way.
+    """
+    if listen.startswith("unix:"):
+        _try_unix(Path(listen.removeprefix("unix:")))
+        return
+    try:
+        _bind_tcp(listen).close()
+    except OSError as error:
+        raise AddressInUse(error.errno, error.strerror) if error.errno == errno.EADDRINUSE else error from None
+
+
+def _try_unix(path: Path) -> None:
+    if path.is_socket():
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe, suppress(ConnectionRefusedError):
+            probe.connect(str(path))
+            raise AddressInUse(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+    elif path.exists():
+        raise FileExistsError(errno.EEXIST, f"{path} is no socket")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, f"{path.parent} is no folder")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, f"{path.parent} is not writable")
+
+
 def _bind(listen: str) -> socket.socket:
     try:
-        if listen.startswith("unix:"):
-            return _bind_unix(listen.removeprefix("unix:"))
-        host, port = split_listen(listen)
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        bound = socket.socket(family, kind, protocol)
-        try:
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            bound.bind(address)
-            bound.listen(_BACKLOG)
-        except BaseException:
-            bound.close()
-            raise
+        return _bind_unix(listen.removeprefix("unix:")) if listen.startswith("unix:") else _bind_tcp(listen)
     except OSError as error:
         raise AgentError(f"cannot listen on {listen}: {error.strerror or error}") from error
+
+
+def _bind_tcp(listen: str) -> socket.socket:
+    host, port = split_listen(listen)
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    bound = socket.socket(family, kind, protocol)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+        bound.listen(_BACKLOG)
+    except BaseException:
+        bound.close()
+        raise
     return bound
 
 

@@ -6,6 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
+from agent.cli.check_sources import look_at
 from agent.cli.common import add_config
 from agent.errors import ConfigError, Problem
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
+    from agent.cli.check_sources import Found
     from agent.config.model import Config
 
 
@@ -22,7 +24,9 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     add_config(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object on standard output")
     parser.add_argument(
-        "--connect", action="store_true", help="also connect to each destination; exits 1 if one cannot be reached"
+        "--connect",
+        action="store_true",
+        help="also connect to each destination and try the addresses of sources; exits 1 if one cannot be had",
     )
     parser.set_defaults(run=run)
 
@@ -42,35 +46,15 @@ def run(arguments: argparse.Namespace) -> int:
         problems = ConfigError(loaded.problems).problems
         warnings = sorted(loaded.warnings, key=lambda p: p.line)
         config = None if problems else loaded.config
-    files = _matching_files(config) if config else {}
+    sources = look_at(config, connect=arguments.connect) if config else []
     reached = _connect(config) if arguments.connect and config else {}
-    failed = [name for name, error in reached.items() if error]
+    failed = any(reached.values()) or any(source.fails for source in sources)
     code = 2 if problems else 1 if failed else 0
     if arguments.json:
-        _print_json(code, problems, warnings, files, reached)
+        _print_json(code, problems, warnings, sources, reached)
     else:
-        _print_lines(arguments.config, problems, warnings, files, reached)
+        _print_lines(arguments.config, problems, warnings, sources, reached)
     return code
-
-
-def _matching_files(config: Config) -> dict[str, int]:
-    """Return how many files each source matches now."""
-    from agent.config.model import FileSourceConfig
-    from agent.streams.discover import Patterns
-
-    counts = {}
-    for source in config.sources:
-        if not isinstance(source, FileSourceConfig):
-            continue
-        patterns, found = Patterns(source.include, source.exclude), set()
-        for folder in patterns.folders():
-            try:
-                found.update(patterns.files(folder))
-            except OSError:
-                # A folder that may not be listed matches nothing; the running agent reports it as an error.
-                continue
-        counts[source.name] = len(found)
-    return counts
 
 
 def _connect(config: Config) -> dict[str, str | None]:
@@ -99,7 +83,7 @@ def _print_lines(
     file: str,
     problems: Sequence[Problem],
     warnings: Sequence[Problem],
-    files: dict[str, int],
+    sources: Sequence[Found],
     reached: dict[str, str | None],
 ) -> None:
     for problem in problems:
@@ -107,8 +91,8 @@ def _print_lines(
     for warning in warnings:
         text = f"{warning.file}:{warning.line}: warning: {warning.key}: {warning.found}; {warning.allowed}"
         print(text, file=sys.stderr)
-    for name, count in files.items():
-        print(f"source {name}: {count} file(s) match now")
+    for source in sources:
+        print(source.text)
     for name, error in reached.items():
         print(f"destination {name}: {'reachable' if error is None else f'NOT reachable: {error}'}")
     print(f"{file}: {len(problems)} problem(s), {len(warnings)} warning(s)")
@@ -118,14 +102,14 @@ def _print_json(
     code: int,
     problems: Sequence[Problem],
     warnings: Sequence[Problem],
-    files: dict[str, int],
+    sources: Sequence[Found],
     reached: dict[str, str | None],
 ) -> None:
     report: dict[str, Any] = {
         "ok": code == 0,
         "problems": [_as_object(problem) for problem in problems],
         "warnings": [_as_object(warning) for warning in warnings],
-        "sources": [{"name": name, "files": count} for name, count in files.items()],
+        "sources": [source.members for source in sources],
         "destinations": [{"name": name, "error": error} for name, error in reached.items()],
     }
     print(json.dumps(report, indent=2, ensure_ascii=False))

@@ -48,7 +48,7 @@ def mistakes(structs: Iterable[tuple[str, object]]) -> Iterator[Finding]:
                 yield from _twice(names, key, "destination", struct.name)
                 yield from _destination_mistakes(key, struct)
             case AdminConfig(listen=str() as listen) if not _is_listen_address(listen):
-                yield f"{key}.listen", repr(listen), "HOST:PORT, unix:/path.sock, or null"
+                yield f"{key}.listen", repr(listen), "HOST:PORT (a port is at most 65535), unix:/path.sock, or null"
             case AgentConfig(state_dir=""):
                 yield f"{key}.state_dir", "''", "the path of a directory"
             case _:
@@ -100,7 +100,7 @@ def _listener_mistakes(key: str, source: HttpSourceConfig) -> Iterator[Finding]:
         missing = "cert_file" if tls.cert_file is None else "key_file"
         yield f"{key}.tls.{missing}", "nothing", "both cert_file and key_file, or neither"
     if not _is_listen_address(source.listen):
-        yield f"{key}.listen", repr(source.listen), "HOST:PORT or unix:/path.sock"
+        yield f"{key}.listen", repr(source.listen), "HOST:PORT (a port is at most 65535) or unix:/path.sock"
     elif not _is_local(source.listen) and (source.token is None or tls.cert_file is None):
         yield (
             f"{key}.listen",

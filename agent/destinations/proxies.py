@@ -35,6 +35,8 @@ def problems(delivery: Delivery) -> list[tuple[str, str, str]]:
         url = httpx.URL(delivery.proxy)
     except httpx.InvalidURL:
         return [("delivery.proxy", "no URL", "http://HOST:PORT, https://HOST:PORT, none")]
+    if url.port is not None and not 0 < url.port <= 65535:
+        return [("delivery.proxy", f"port {url.port}", "http://HOST:PORT with a port of 1 to 65535")]
     if url.scheme in SCHEMES and url.host:
         return []
     shown = f"{url.scheme}://{url.host}" if url.host else f"scheme {url.scheme!r} and no host"

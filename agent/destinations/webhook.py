@@ -157,6 +157,8 @@ def _location_problems(location: str) -> list[tuple[str, str, str]]:
         return [("location", f"scheme {url.scheme!r}", allowed)]
     if not url.host:
         return [("location", f"{url.scheme} without a host", allowed)]
+    if url.port is not None and not 0 < url.port <= 65535:
+        return [("location", f"port {url.port}", f"{allowed}, with a port of 1 to 65535")]
     if url.userinfo:
         return [("location", "user and password in the URL", f"{allowed}, and authentication: http_basic")]
     return []

@@ -107,3 +107,70 @@ def test_connect_tells_which_destination_cannot_be_reached_and_creates_no_file(t
     assert "not a directory" in errors["blocked"]
     assert "unused" not in errors
     assert [p.name for p in tmp_path.iterdir()] == ["c.yaml"]
+
+
+PORTS = (
+    ("location: 'https://soc.example.net:99999/hook'", "destinations[0].location", "port 99999"),
+    ("location: 'http://soc.example.net:0'", "destinations[0].location", "port 0"),
+    ("location: 'http://x', delivery: {proxy: 'http://p:65536'}", "destinations[0].delivery.proxy", "port 65536"),
+)
+
+
+@pytest.mark.parametrize(("member", "key", "found"), PORTS, ids=["location", "zero", "proxy"])
+def test_a_port_that_cannot_be_is_named_with_line_and_range(member: str, key: str, found: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "c.yaml", f"- {{name: b, destination_type: webhook, {member}}}\n")
+    done = check("-c", path, cwd=tmp_path)
+    assert done.returncode == 2
+    assert f"{path}:3: {key}: found {found}; allowed: " in done.stderr
+    assert "65535" in done.stderr
+
+
+def _pushed(folder: Path, *listen: str) -> str:
+    sources = "".join(f"- {{name: h{n}, type: http, listen: '{each}'}}\n" for n, each in enumerate(listen))
+    path = folder / "c.yaml"
+    path.write_text(
+        f"sources:\n{sources}- {{name: piped, type: stdin}}\n"
+        f"destinations: [{{name: b, destination_type: file, location: {folder}/out.log}}]\n"
+        f"agent: {{state_dir: {folder}/state}}\n"
+    )
+    return str(path)
+
+
+def test_pushed_sources_are_named_with_their_address(tmp_path: Path) -> None:
+    done = check("-c", _pushed(tmp_path, "127.0.0.1:8088"), cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "source h0: listens on 127.0.0.1:8088\n" in done.stdout
+    assert "source piped: reads standard input\n" in done.stdout
+
+
+def test_connect_tells_which_address_is_free_which_in_use_and_which_impossible(tmp_path: Path) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        socket.create_server(("127.0.0.1", 0)) as freed,
+        socket.socket(socket.AF_UNIX) as listening,
+        socket.socket(socket.AF_UNIX) as stale,
+    ):
+        free = freed.getsockname()[1]
+        freed.close()
+        listening.bind(f"{tmp_path}/a.sock")
+        listening.listen()
+        stale.bind(f"{tmp_path}/b.sock")
+        stale.close()
+        addresses = [
+            f"127.0.0.1:{taken.getsockname()[1]}",
+            f"127.0.0.1:{free}",
+            f"unix:{tmp_path}/a.sock",
+            f"unix:{tmp_path}/b.sock",
+            f"unix:{tmp_path}/new.sock",
+        ]
+        before = sorted(p.name for p in tmp_path.iterdir())
+        fine = check("-c", _pushed(tmp_path, *addresses), "--connect", "--json", cwd=tmp_path)
+        assert fine.returncode == 0, fine.stderr
+        found = [each.get("state") for each in json.loads(fine.stdout)["sources"]]
+        assert found == ["in use", "free", "in use", "free", "free", None]
+        assert sorted(p.name for p in tmp_path.iterdir()) == sorted([*before, "c.yaml"])
+        nowhere = f"unix:{tmp_path}/missing/x.sock"
+        done = check("-c", _pushed(tmp_path, nowhere, f"unix:{tmp_path}/c.yaml"), "--connect", cwd=tmp_path)
+    assert done.returncode == 1
+    assert f"source h0: listens on {nowhere}, NOT possible: {tmp_path}/missing is no folder" in done.stdout
+    assert "c.yaml is no socket" in done.stdout
