@@ -112,6 +112,7 @@ class BlockReader:
             return  # going back in a compressed member costs reading it again from its start
         if end > stream.mark_at and mark:
             stream.mark_at, stream.mark = end, mark
+            self._catalog.register.was_read(stream)
         marks = self.marks.setdefault(stream.id, [])
         marks.append((end, mark))
         if len(marks) > 64:

@@ -19,6 +19,7 @@ import structlog
 from agent.errors import StateError
 from agent.state import identity
 from agent.state.identity import Identity
+from agent.state.reads import ReadMarks
 from agent.state.records import CopyRow, CursorRow, StreamRow
 from agent.state.schema import TABLES, VERSION
 from agent.state.sound import check, is_damage, set_aside
@@ -45,6 +46,8 @@ class Store:
         self.set_aside: Path | None = None
         self.lost = False
         """There was a database before, and what it said is gone: everything that exists is sent again."""
+        self.reads = ReadMarks(None if str(path) == ":memory:" else path.with_suffix(".reads"))
+        """How far each stream was read, as against settled."""
         self._identity = identity_file
         self._is_new = False
         try:
@@ -113,6 +116,7 @@ class Store:
 
     def close(self) -> None:
         """Close the database; everything committed stays."""
+        self.reads.close()
         self._db.close()
 
     def adopt(self, other: Path) -> None:
@@ -192,6 +196,10 @@ class Store:
             for r in rows
         ]
 
+    def recall_reads(self) -> None:
+        """Find the read marks of an earlier run."""
+        self.reads.recall({r[0] for r in self._db.execute("SELECT id FROM streams")})
+
     def put_streams(self, rows: Iterable[StreamRow], *, durable: bool) -> None:
         """Insert or update ``rows``; ``durable`` when one of them is new."""
         with self._transaction(durable=durable) as db:
@@ -203,6 +211,7 @@ class Store:
             db.execute("DELETE FROM streams WHERE id = ?", (stream,))
             db.execute("DELETE FROM cursors WHERE stream = ?", (stream,))
             db.execute("DELETE FROM copies WHERE stream = ?", (stream,))
+        self.reads.forget(stream)
 
     def copies(self, source: str) -> list[CopyRow]:
         """Return the files known to be copies of streams of ``source``."""

@@ -71,6 +71,7 @@ class Register:
         self._one_shot = one_shot
         self._visible = visible
         self._now = now
+        store.recall_reads()
         for row in store.streams(source):
             self.recall(row)
 
@@ -92,6 +93,9 @@ class Register:
         )
         if self._holds is not None:
             self._holds.recall(stream)
+        # What was read may have been sent: a file without these bytes is another one, also where no cursor passed them.
+        stream.reached, stream.mark = self._store.reads.get(stream.id)
+        stream.mark_at = stream.reached
         self.add(stream)
         self.recently_unplaced[stream.id] = stream
         self.by_inode[stream.device, stream.inode] = stream
@@ -226,6 +230,10 @@ class Register:
                 status, length = stream.content.stat(), stream.content.length() or 0
                 if length > stream.size and stream.saw(length, status.st_mtime_ns, self._now()):
                     self.offer(stream)
+
+    def was_read(self, stream: Stream) -> None:
+        """Note how far ``stream`` was read before anything of it is sent, so that over a kill its ids keep meaning."""
+        self._store.reads.put(stream.id, stream.mark_at, stream.mark)
 
     def write_off(self, stream: Stream, position: int) -> int:
         """Give up what is beyond ``position`` for as long as no file shows it again; return where it ended.

@@ -316,6 +316,43 @@ def test_every_way_of_naming_rotated_files_is_the_same_stream(start: Start, logs
     assert follower.poll() == []
 
 
+# What was sent before a kill
+
+
+def test_pain_12_lines_sent_before_a_kill_keep_their_ids_where_the_file_only_grew(start: Start, logs: Path) -> None:
+    append(logs / "a.log", "header")
+    follower = start()
+    follower.poll()
+    append(logs / "a.log", "two", "three")
+    follower.look()
+    assert follower.read() == ["two", "three"]
+    follower.crash()
+    append(logs / "a.log", "four")
+    assert follower.poll() == ["two", "three", "four"]
+    sent = follower.received
+    assert len(set(zip(sent.ids, sent.messages, strict=True))) == len(set(sent.ids)) == 4
+
+
+@pytest.mark.parametrize("regrown", [("four",), ("four", "five", "a line longer than all before")])
+def test_pain_12_an_id_sent_before_a_kill_never_names_a_line_of_the_file_that_was_begun_anew(
+    start: Start, logs: Path, regrown: tuple[str, ...]
+) -> None:
+    append(logs / "a.log", "header")
+    follower = start()
+    follower.poll()
+    append(logs / "a.log", "two", "three")
+    follower.look()
+    assert follower.read() == ["two", "three"]  # sent, and never settled
+    follower.crash()
+    os.truncate(logs / "a.log", 0)
+    append(logs / "a.log", "header", *regrown)
+    assert follower.poll() == ["header", *regrown]
+    assert len(set(follower.received.ids)) == len(follower.received.ids)
+    follower.crash()
+    append(logs / "a.log", "six")
+    assert follower.poll() == ["six"]
+
+
 # copytruncate
 
 
