@@ -22,13 +22,13 @@ from agent.filters import AgentIdentity
 from agent.lane.rejects import Rejects
 from agent.sources import build
 from agent.sources.base import Surroundings
-from agent.sources.file import own_family
+from agent.sources.own import own_files
 from agent.state.folders import folder_name
 from agent.stats import AgentStats, LaneStats, SourceStats
 from agent.streams.hold import Holds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from anyio.abc import TaskGroup
 
@@ -187,7 +187,7 @@ class Agent:
                 store=self._store,
                 state_dir=Path(own.state_dir),
                 stats=stats,
-                never=list(self._own_files()),
+                never=list(own_files(self.config)),
                 one_shot=self.options.one_shot,
                 paths=self.options.paths,
                 holds=self._holds(config.name),
@@ -202,18 +202,6 @@ class Agent:
             return None
         folder = Path(self.config.agent.state_dir) / "holds" / folder_name(source)
         return Holds(folder, max_bytes=self.config.hold.max_bytes)
-
-    def _own_files(self) -> Iterable[str]:
-        """Return what no source may read: shipping what shipping wrote would never end."""
-        yield own_family(self.config.agent.state_dir)
-        for destination in self.config.destinations:
-            if destination.destination_type == "file":
-                from agent.destinations.location import parse
-
-                try:
-                    yield own_family(str(parse(destination.location).path))
-                except ValueError:
-                    continue
 
     def _add_lane(self, config: DestinationConfig) -> None:
         stats = self.stats.lanes.setdefault(

@@ -16,7 +16,7 @@ from agent.errors import AgentError, ConfigError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = ("run", "backfill", "check", "rejects", "collector", "demo")
+COMMANDS = ("run", "backfill", "check", "rejects", "reconcile", "collector", "demo")
 """Each is a module of this package with ``add(subparsers)`` and ``run(arguments) -> int``."""
 
 

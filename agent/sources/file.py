@@ -15,7 +15,6 @@ from agent.parsers.base import Common
 from agent.sources.blocks import BlockReader
 from agent.streams.catalog import Catalog
 from agent.streams.discover import Patterns, roots
-from agent.streams.family import family
 from agent.streams.wake import Silent, doorbell
 
 if TYPE_CHECKING:
@@ -290,8 +289,3 @@ class _StateGuard:
         self._agent.state_error = f"state.db: {error}"
         log.error("state_write_failed", error=str(error))
         return True
-
-
-def own_family(path: str) -> str:
-    """Return the live path of one of the agent's own files, to be left out of every source."""
-    return family(os.path.abspath(path))

@@ -119,16 +119,18 @@ class Store:
         self.reads.close()
         self._db.close()
 
-    def adopt(self, other: Path) -> None:
-        """Take over the agent id and the streams of another database, which may be in use."""
+    def adopt(self, other: Path, *, cursors: bool = False) -> None:
+        """Take over the agent id and the streams of another database, which may be in use; its cursors if asked to."""
         with closing(sqlite3.connect(f"file:{quote(str(other))}?mode=ro", uri=True, timeout=BUSY_SECONDS)) as db:
             meta = db.execute("SELECT key, value FROM meta").fetchall()
             streams = db.execute("SELECT * FROM streams").fetchall()
             copies = db.execute("SELECT * FROM copies").fetchall()
+            settled = db.execute("SELECT * FROM cursors").fetchall() if cursors else []
         with self._transaction() as own:
             own.executemany("INSERT OR REPLACE INTO meta VALUES (?,?)", meta)
             own.executemany(_PUT_STREAM, streams)
             own.executemany(_PUT_COPY, copies)
+            own.executemany(_PUT_CURSOR, settled)
 
     def checkpoint(self) -> None:
         """Move the write-ahead log into the database; it fsyncs, so call it on a thread."""
@@ -264,7 +266,7 @@ class Store:
         """Move the cursors of several lanes together with what is known of their streams, or none of them."""
         values = [(lane, c.stream, c.position, c.mark_at, c.mark) for lane, rows in moved.items() for c in rows]
         with self._transaction() as db:
-            db.executemany("INSERT OR REPLACE INTO cursors VALUES (?,?,?,?,?)", values)
+            db.executemany(_PUT_CURSOR, values)
             db.executemany(_PUT_STREAM, map(_stream_values, streams))
 
     def drop_cursors(self, lane: str) -> None:
@@ -287,6 +289,7 @@ class Store:
             self._keep_identity()
 
 
+_PUT_CURSOR = "INSERT OR REPLACE INTO cursors VALUES (?,?,?,?,?)"
 _PUT_COPY = "INSERT OR REPLACE INTO copies VALUES (?,?,?,?,?,?,?,?,?)"
 _PUT_STREAM = "INSERT OR REPLACE INTO streams VALUES (?,?,?,?,?,?,?,?,?,?,?)"
 

@@ -98,16 +98,20 @@ class Held:
 class Holds:
     """The holds of one source, in a folder of their own."""
 
-    def __init__(self, folder: Path, *, max_bytes: int, free: Callable[[Path], int] = free_bytes) -> None:
+    def __init__(
+        self, folder: Path, *, max_bytes: int, free: Callable[[Path], int] = free_bytes, tidy: bool = True
+    ) -> None:
         """Find the holds of an earlier run; creates nothing before the first hold.
 
-        ``free`` tells how many bytes a disk has left for holds.
+        ``free`` tells how many bytes a disk has left for holds; ``tidy`` false leaves everything as it is: another
+        program may be at it.
         """
         self.folder = folder
         self.max_bytes = max_bytes
         self._free = free
         self._held: dict[str, Hold] = {}
         self._said: set[str] = set()
+        self._tidy = tidy
         if folder.is_dir():
             for entry in sorted(os.scandir(folder), key=lambda found: found.name):
                 self._find(entry)
@@ -115,15 +119,13 @@ class Holds:
     def _find(self, entry: os.DirEntry[str]) -> None:
         parts = entry.name.split(".")
         if len(parts) not in (3, 4) or parts[1] not in ("link", "copy") or not parts[2].isdigit():
-            os.unlink(entry.path)
+            self._unneeded(entry.path)
             return
-        found = Hold(
-            stream=parts[0],
-            base=int(parts[2]),
-            path=entry.path,
-            linked=parts[1] == "link",
-            since=entry.stat().st_ctime,
-        )
+        try:
+            since = entry.stat().st_ctime
+        except FileNotFoundError:
+            return  # let go of since it was listed
+        found = Hold(stream=parts[0], base=int(parts[2]), path=entry.path, linked=parts[1] == "link", since=since)
         other = self._held.get(found.stream)
         if other is None:
             self._held[found.stream] = found
@@ -131,7 +133,11 @@ class Holds:
         # A crash came between making a better hold and letting go of the old one: the better one may not be whole.
         best = max(found, other, key=lambda hold: (hold.linked, not hold.compressed, hold.end - hold.base))
         self._held[found.stream] = best
-        os.unlink((found if best is other else other).path)
+        self._unneeded((found if best is other else other).path)
+
+    def _unneeded(self, path: str) -> None:
+        if self._tidy:
+            os.unlink(path)
 
     def recall(self, stream: Stream) -> None:
         """Tell a stream of an earlier run what is held of it: the state may be older than the hold."""
