@@ -104,7 +104,7 @@ class Http1(httpx.AsyncBaseTransport):
         try:
             with anyio.fail_after(self._connect_timeout), _translated(httpx.ConnectError):
                 stream: ByteStream = await anyio.connect_tcp(host, port)
-                raw = stream.extra(SocketAttribute.raw_socket)  # noqa: S610 - anyio's, not Django's
+                raw = await socket_of(stream)
                 if secure:
                     stream = await self._handshake(stream, host)
         except TimeoutError as error:
@@ -156,6 +156,18 @@ class _Body(httpx.AsyncByteStream):
         reusable = self._parser.is_complete and self._parser.keep_alive
         if not (reusable and self._transport.release(self._url, connection)):
             await _abandon(connection)
+
+
+async def socket_of(stream: ByteStream) -> socket.socket:
+    """Return the socket under ``stream``; raises ``BrokenResourceError`` when the peer has already reset it.
+
+    An event loop may have taken the socket away from a stream that is over, and anyio asks it for its addresses.
+    """
+    try:
+        return stream.extra(SocketAttribute.raw_socket)  # noqa: S610 - anyio's, not Django's
+    except (AttributeError, OSError, anyio.TypedAttributeLookupError) as error:
+        await anyio.aclose_forcefully(stream)
+        raise anyio.BrokenResourceError("reset by the peer at once") from error
 
 
 def _key(url: httpx.URL) -> tuple[str, str, int | None]:

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import httpx
 import pytest
+from anyio.abc import ByteStream
 
 from agent.config.model import Authentication, Delivery, DestinationConfig, HttpBasic, Tls
 from agent.config.secrets import Secret
 from agent.destinations.base import ACCEPTED, Kind
+from agent.destinations.http1 import socket_of
 from agent.destinations.proxies import proxy_for
 from agent.destinations.webhook import Webhook, problems, warnings
 from tests.support.certificates import Authority, server_context
@@ -38,6 +40,36 @@ async def attempt(location: str, **delivery: Any) -> Answer:
         return await webhook.attempt(SENT)
     finally:
         await webhook.aclose()
+
+
+class Over(ByteStream):
+    """A stream whose peer has reset it at once: its event loop has no socket any more that could be asked."""
+
+    closed = False
+
+    @property
+    def extra_attributes(self) -> dict[Any, Any]:
+        raise AttributeError("'NoneType' object has no attribute 'getpeername'")
+
+    async def receive(self, max_bytes: int = 65536) -> bytes:
+        raise anyio.BrokenResourceError
+
+    async def send(self, item: bytes) -> None:
+        raise anyio.BrokenResourceError
+
+    async def send_eof(self) -> None:
+        raise anyio.BrokenResourceError
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+@pytest.mark.anyio
+async def test_a_connection_that_is_reset_as_soon_as_it_is_made_is_a_lost_connection_and_no_fault_of_ours() -> None:
+    stream = Over()
+    with pytest.raises(anyio.BrokenResourceError):
+        await socket_of(stream)
+    assert stream.closed
 
 
 @pytest.fixture
