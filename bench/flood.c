@@ -3,6 +3,7 @@
  * One connection, one request at a time, as a lane does it; the events differ in their number only. Prints events a
  * second.
  */
+#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -31,6 +32,26 @@ static void put(char *at, unsigned long value)
         at[i] = (char)('0' + value % 10);
 }
 
+/* Reads one whole answer; its length stands in its head. */
+static void take_answer(int peer)
+{
+    static char answer[1 << 20];
+    size_t used = 0, whole = 0;
+    while (!whole || used < whole) {
+        ssize_t got = read(peer, answer + used, sizeof answer - 1 - used);
+        if (got <= 0)
+            fail("read");
+        answer[used += (size_t)got] = 0;
+        const char *end = strstr(answer, "\r\n\r\n"), *length = strcasestr(answer, "\r\ncontent-length:");
+        if (end && !whole)
+            whole = (size_t)(end + 4 - answer) + (length && length < end ? strtoul(length + 17, NULL, 10) : 0);
+    }
+    if (strncmp(answer, "HTTP/1.1 2", 10)) {
+        fprintf(stderr, "flood: answered: %.40s\n", answer);
+        exit(1);
+    }
+}
+
 int main(int count, char **arguments)
 {
     if (count < 3)
@@ -40,14 +61,17 @@ int main(int count, char **arguments)
     unsigned line = count > 4 ? (unsigned)atoi(arguments[4]) : 365;
     /* What an agent adds to a line: its envelope. */
     size_t room = line + 512, size = 0;
-    char *body = malloc(room * per_body + 64), **numbers = malloc(per_body * sizeof *numbers), answer[4096];
+    char *body = malloc(room * per_body + 64), **numbers = malloc(per_body * sizeof *numbers);
+    char **ids = malloc(per_body * sizeof *ids);
     size += (size_t)sprintf(body, "{\"events\":[");
     for (unsigned i = 0; i < per_body; i++) {
+        size_t before = size;
         size += (size_t)sprintf(body + size,
-                                "%s{\"unique_id\":\"0123456789abcdef0123456789abcdef.%08x\",\"create_time\":"
+                                "%s{\"unique_id\":\"0123456789abcdef0123456789abcdef.000000000000\",\"create_time\":"
                                 "\"2026-05-04T12:00:00.000000Z\",\"event\":{\"hostname\":\"bench\",\"request_id\":"
                                 "\"5f6f2b1e-0c3f-4a55-9f1d-",
-                                i ? "," : "", i);
+                                i ? "," : "");
+        ids[i] = memmem(body + before, size - before, ".0", 2) + 1;
         numbers[i] = body + size;
         memset(body + size, '0', 12);
         size += 12;
@@ -65,16 +89,15 @@ int main(int count, char **arguments)
     if (connect(peer, (struct sockaddr *)&address, sizeof address))
         fail("connect");
     char head[256];
-    int head_size = sprintf(head, "POST /hook HTTP/1.1\r\nHost: sink\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n", size);
+    int head_size = sprintf(head, "POST /v1/bulk_audit_events HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n", size);
     double began = now();
     unsigned long sent = 0;
     while (sent < events) {
         for (unsigned i = 0; i < per_body; i++)
-            put(numbers[i], sent++);
+            put(ids[i], sent), put(numbers[i], sent++);
         if (write(peer, head, (size_t)head_size) != head_size || write(peer, body, size) != (ssize_t)size)
             fail("write");
-        if (read(peer, answer, sizeof answer) <= 0)
-            fail("read");
+        take_answer(peer);
     }
     printf("%.0f\n", (double)sent / (now() - began));
     return 0;

@@ -1,6 +1,9 @@
-"""The script that anybody would write first: read a file, decode each line, POST events in batches."""
+"""The script that anybody would write first: read a file, decode each line, POST events in batches.
 
-import json
+With ``orjson`` as the last argument it uses that instead of ``json``.
+"""
+
+import importlib
 import socket
 import sys
 import uuid
@@ -9,6 +12,7 @@ from datetime import UTC, datetime
 import httpx
 
 path, url, per_transaction = sys.argv[1], sys.argv[2], int(sys.argv[3])
+json = importlib.import_module(sys.argv[4] if len(sys.argv) > 4 else "json")
 hostname = socket.gethostname()
 
 

@@ -9,6 +9,7 @@ import asyncio
 import json
 import re
 import signal
+import ssl
 import sys
 import time
 from typing import ClassVar
@@ -100,11 +101,16 @@ def _forget() -> None:
 
 
 async def main() -> None:
-    """Serve on a free loopback port until SIGTERM."""
+    """Serve on a loopback port, with TLS when a certificate and its key are given, until SIGTERM."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
-    server = await loop.create_server(Sink, "127.0.0.1", int(sys.argv[1]) if len(sys.argv) > 1 else 0)
+    port, pair = int(sys.argv[1]) if len(sys.argv) > 1 else 0, sys.argv[2:4]
+    tls = None
+    if pair:
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls.load_cert_chain(*pair)
+    server = await loop.create_server(Sink, "127.0.0.1", port, ssl=tls)
     print(server.sockets[0].getsockname()[1], flush=True)
     await stop.wait()
     server.close()
