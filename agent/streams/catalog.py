@@ -84,6 +84,8 @@ class Catalog:
         stream = self.register.by_inode.get(found.key) if found else None
         if not found or not stream or stream.path != path or found.size < stream.size or found.compressed:
             return False
+        if found.size == stream.size and found.mtime_ns != stream.mtime_ns:
+            return False  # cut, and written to the very size it had
         self.register.saw(stream, found)
         return True
 

@@ -434,6 +434,17 @@ def test_pain_4_copytruncate_again_and_again(start: Start, logs: Path) -> None:
     assert sorted(follower.received.messages) == sorted(wanted)
 
 
+def test_pain_4_a_file_cut_and_written_to_its_former_size_is_read_when_it_is_rung_for(start: Start, logs: Path) -> None:
+    append(logs / "a.log", "one")
+    follower = start()
+    assert follower.poll() == ["one"]
+    copy_truncate(logs / "a.log", logs / "a.log.1")
+    append(logs / "a.log", "two")
+    os.utime(logs / "a.log", ns=(0, (logs / "a.log").stat().st_mtime_ns + 10_000_000))  # clocks of files are coarse
+    follower.source._apply({str(logs / "a.log")}, set())
+    assert follower.read() == ["two"]
+
+
 def test_pain_4_a_copy_with_the_inode_of_the_one_compressed_before_it_does_not_make_that_one_new(
     start: Start, logs: Path
 ) -> None:
