@@ -60,7 +60,7 @@ def _outage(folder: Path, arguments: argparse.Namespace) -> tuple[dict[str, Any]
     memory = _Memory(process.pid)
     try:
         figures: dict[str, Any] = {"RSS before, MB": memory.after(2.0)}
-        _build_up(folder / "logs" / "backlog.log", arguments)
+        _build_up(folder / "logs" / "backlog.log", arguments, process.pid)
         figures["backlog, GB"] = arguments.lines * arguments.bytes / 1e9
         figures["RSS while it is down, MB"] = memory.after(arguments.down_seconds)
         memory.restart()
@@ -77,16 +77,30 @@ def _outage(folder: Path, arguments: argparse.Namespace) -> tuple[dict[str, Any]
         process.wait(60)
 
 
-def _build_up(path: Path, arguments: argparse.Namespace) -> None:
-    """Write the backlog as ``--members`` files; every second rotation compresses the member before the newest."""
+def _build_up(path: Path, arguments: argparse.Namespace, agent: int) -> None:
+    """Write the backlog as ``--members`` files; every second rotation compresses the member before the newest.
+
+    The agent gets the time between two rotations that an hour would have given it.
+    """
     blocks, at = arguments.lines // backlog.BLOCK, 0
     for number in range(arguments.members):
         count = (blocks * (number + 1) // arguments.members) * backlog.BLOCK - at
         backlog.append(path, at, count, arguments.bytes)
-        time.sleep(1)  # a host that rotates lets its programs write in between
+        _until_idle(agent)
         at += count
         if number < arguments.members - 1:
             backlog.rotate(path, compress=2 if number % 2 else 0)
+            _until_idle(agent)
+
+
+def _until_idle(pid: int) -> None:
+    """Return once the agent took less than a tenth of a core for a second, or after two minutes."""
+    end = time.monotonic() + 120
+    while time.monotonic() < end:
+        before = common.cpu_seconds(pid)
+        time.sleep(1)
+        if common.cpu_seconds(pid) - before < 0.1:
+            return
 
 
 def _write_fresh(logs: Path, lines: int, received: Callable[[], int]) -> int:
