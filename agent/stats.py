@@ -26,7 +26,8 @@ class LaneStats:
     """By drop counter of WIRE 9.1: ``drop_rejected``, ``drop_invalid_format``, …"""
     accepted_by_type: Counter[str] = field(default_factory=Counter)
     requests: Counter[str] = field(default_factory=Counter)
-    """Attempts by result: ``accepted``, ``partial``, ``rejected``, ``not_now``, ``destination``, ``too_large``."""
+    """Attempts by result: ``accepted``, ``partial``, ``rejected``, ``not_now``, ``destination``, ``too_large``,
+    ``poison``, ``raised``."""
     accepted_bytes: int = 0
     anomalies: int = 0
     """Answers that contradict the request: unknown ids, the same id in several lists (WIRE 4.4)."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Kind(StrEnum):
-    """Why events are pending: two kinds of failure, after which they are sent again, and two of splits."""
+    """Why events are pending: two kinds of failure, after which they are sent again, and three of splits."""
 
     NOT_NOW = "not_now"
     """No connection, timeout, 408, 425, 429, 5xx, ``unprocessed``, ``too_busy``: retried with back-off."""
@@ -27,6 +27,8 @@ class Kind(StrEnum):
     """413: sent again at once in halves; a single too large event is rejected by the delivery policy."""
     POISON = "poison"
     """Refused as a whole although only some event is bad: bisected at once down to the bad events."""
+    RAISED = "raised"
+    """The attempt raised, a mistake of ours: bisected, and then either events are to blame or the destination is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,8 @@
 not now           tried again for ever, after a back-off or the destination's own hint
 this destination  the lane pauses and probes slowly; nothing is dropped
 this event        written to rejects with the reason, then settled
+
+An attempt that raises is none of them at first: ``suspects`` says whose fault it is.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import structlog
 from agent.destinations.base import Answer, Failure, Kind, Refusal, all_pending
 from agent.lane.batch import count_types
 from agent.lane.retry import Backoff, Gate
+from agent.lane.suspects import Suspects
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -69,18 +72,23 @@ class Delivery:
         self._stats = stats
         self._stop = stop
         self._trouble: str | None = None
+        self._raised: str | None = None
+        self._given_up_at = -1
+        """How many events were accepted when some were last given up without a witness."""
 
     async def deliver(self, transaction: Transaction) -> bool:
         """Send ``transaction`` until all of it is settled; False when stopped before, its rest unsettled."""
         pending: Sequence[int] = range(len(transaction))
         groups: list[Sequence[int]] = [pending]
-        while groups:
+        suspects = Suspects(self._stats.accepted)
+        while pending:
+            groups = groups or self._suspected(suspects)
             if not await self._gate.passed(self._stop):
                 return False
             group = groups.pop(0)
             part = transaction if len(group) == len(transaction) else transaction.pick(group)
             held = self._gate.holds
-            answer = self._without_smaller(part, await self._attempt(part))
+            answer = self._judged(suspects, group, self._without_smaller(part, await self._attempt(part)))
             while answer.rejected and not await self._keep(part, answer):
                 if not await self._gate.passed(self._stop):
                     return False
@@ -95,7 +103,13 @@ class Delivery:
             if left:
                 if len(left) < len(part) - len(answer.rejected):
                     self._backoff.reset()  # something was delivered: the destination works, only not at this rate
-                groups[:0] = self._again(answer.failure or _UNEXPLAINED, left, counted=self._gate.holds > held)
+                failure = answer.failure or _UNEXPLAINED
+                if failure.kind is Kind.RAISED and len(left) == 1:
+                    suspects.add(left[0], self._stats.accepted)
+                else:
+                    groups[:0] = self._again(failure, left, counted=self._gate.holds > held)
+        if not suspects:
+            self._raised = None
         self._queue.release(transaction.size)
         self._stats.queue_bytes = self._queue.used
         return True
@@ -107,10 +121,12 @@ class Delivery:
         try:
             answer = await self._destination.attempt(part)
         except Exception as error:
-            # A mistake in a destination must cost neither the agent nor an event.
-            log.exception("attempt_failed", destination=self._stats.destination, events=len(part))
-            failure = Failure(kind=Kind.NOT_NOW, reason=f"internal error: {type(error).__name__}: {error}")
-            answer = all_pending(part, failure)
+            # A mistake in a destination must cost neither the agent nor an event. Its text may be the event's.
+            raised = type(error).__name__
+            if raised != self._raised:
+                self._raised = raised
+                log.exception("attempt_failed", destination=self._stats.destination, events=len(part))
+            answer = all_pending(part, Failure(kind=Kind.RAISED, reason=raised))
         self._stats.requests[_result(answer, len(part))] += 1
         self._stats.anomalies += answer.anomalies
         log.debug(
@@ -133,6 +149,26 @@ class Delivery:
             counter="drop_rejected", reason=failure.reason, status=failure.status, excerpt=failure.excerpt
         )
         return Answer(rejected={0: refusal}, anomalies=answer.anomalies)
+
+    def _judged(self, suspects: Suspects, group: Sequence[int], answer: Answer) -> Answer:
+        """Turn an exception over a single event that is to blame for it into the event's refusal."""
+        failure = answer.failure
+        if failure is None or failure.kind is not Kind.RAISED or len(group) > 1:
+            return answer
+        if not suspects.is_guilty(group[0], self._stats.accepted):
+            return answer
+        if suspects.gave_up(group):
+            self._given_up_at = self._stats.accepted
+        reason = f"cannot_be_encoded: {failure.reason}"
+        return Answer(rejected={0: Refusal(counter="drop_invalid_format", reason=reason)})
+
+    def _suspected(self, suspects: Suspects) -> list[Sequence[int]]:
+        """Return the groups to try when only suspects are left; pauses when the destination seems to be to blame."""
+        accepted = self._stats.accepted
+        groups, pause = suspects.next(accepted, worked=accepted > self._given_up_at)
+        if pause:
+            self._fail(Failure(kind=Kind.DESTINATION, reason=f"internal error: {self._raised}"))
+        return list(groups)
 
     async def _keep(self, part: Transaction, answer: Answer) -> bool:
         """Write refused events to rejects; False when that failed, so that nothing may be settled."""
@@ -187,7 +223,7 @@ class Delivery:
 
     def _again(self, failure: Failure, left: list[int], *, counted: bool) -> list[list[int]]:
         """Return the groups to send again, in order; waits of the whole destination are set at the gate."""
-        if failure.kind in (Kind.TOO_LARGE, Kind.POISON):
+        if failure.kind in (Kind.TOO_LARGE, Kind.POISON, Kind.RAISED):
             middle = (len(left) + 1) // 2
             return [half for half in (left[:middle], left[middle:]) if half]
         self._fail(failure, counted=counted)
