@@ -44,9 +44,15 @@ class Keeper:
     """Holds what lanes still need of files that were rotated away."""
 
     def __init__(
-        self, feeds: Callable[[], Sequence[Feed]], *, stats: AgentStats, replacing: Callable[[], bool]
+        self,
+        feeds: Callable[[], Sequence[Feed]],
+        *,
+        stats: AgentStats,
+        replacing: Callable[[], bool],
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         """``feeds`` gives the feeds of the lanes that run now; ``replacing`` tells that some are away for a moment."""
+        self._now = now
         self._feeds = feeds
         self._stats = stats
         self._replacing = replacing
@@ -67,9 +73,13 @@ class Keeper:
         with anyio.CancelScope() as self._running:
             while True:
                 await anyio.sleep(KEEP_SECONDS)
-                async with self._looking:
-                    if not self._replacing():
-                        await self._look(sources, last=False)
+                await self.look(sources)
+
+    async def look(self, sources: Mapping[str, FileSource]) -> None:
+        """Hold what is needed, let go of what is not; nothing while lanes are being replaced."""
+        async with self._looking:
+            if not self._replacing():
+                await self._look(sources, last=False)
 
     async def last_look(self, sources: Mapping[str, FileSource]) -> None:
         """Hold, before the files are closed, what has no name any more: it would be gone with this process."""
@@ -101,7 +111,7 @@ class Keeper:
             await self._hold(source, holds, needs, last=last)
 
     def _needs(self, source: FileSource, feeds: Sequence[Feed]) -> dict[str, Need]:
-        before, now = self._since.get(source.name, {}), time.monotonic()
+        before, now = self._since.get(source.name, {}), self._now()
         needs: dict[str, Need] = {}
         for feed in feeds:
             for stream, position in feed.behind_away(source):
@@ -118,9 +128,9 @@ class Keeper:
 
     async def _hold(self, source: FileSource, holds: Holds, needs: Mapping[str, Need], *, last: bool) -> None:
         """Hold what is needed, the most urgent first; what takes long leaves the rest to the next look."""
-        waiting, began = False, time.monotonic()
+        waiting, began = False, self._now()
         for need in sorted(needs.values(), key=lambda each: each.urgency):
-            now = time.monotonic()
+            now = self._now()
             if need.is_met(holds):
                 continue
             if not last and (now - began > LOOK_SECONDS or not self._is_due(need, now)):

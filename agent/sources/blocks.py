@@ -120,7 +120,8 @@ class BlockReader:
 
     def _damaged(self, stream: Stream, error: Exception) -> Nothing:
         if not stream.complete:
-            self._stats.last_error = f"{stream.last_path}: damaged after {stream.size} bytes: {error}"
+            text = f"{stream.last_path}: damaged after {stream.size} bytes: {error}"
+            self._stats.last_error = self._catalog.errors[stream.last_path] = text
             log.error(
                 "member_damaged",
                 source=stream.source,

@@ -129,7 +129,7 @@ class Catalog:
         stream = self.register.by_inode.get(place.key) if place else None
         if place is None or stream is None or stream.path != path:
             return False
-        return (place.size, place.mtime_ns) == (stream.size, stream.mtime_ns)
+        return stream.is_as_in(place)
 
     # Which stream is it?
 
@@ -150,7 +150,7 @@ class Catalog:
         if moved and stream.path and (other := self.register.look(stream.path)) and other.key == place.key:
             return True  # a second link to the same file
         shrunk = not place.compressed and place.size < max(stream.reached, stream.size if stream.path else 0)
-        if not moved and not shrunk and (place.size, place.mtime_ns) == (stream.size, stream.mtime_ns):
+        if not moved and not shrunk and stream.is_as_in(place):
             return True
         if shrunk or not self._verified(stream, place):
             if stream.path == place.path or stream.path is None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from agent.streams.content import Bounded, open_content
-from agent.streams.family import family, loose_family
+from agent.streams.family import family, is_compressed, loose_family
 from agent.streams.handles import Handles
 from agent.streams.places import look
 from agent.streams.stream import END, Stream
@@ -148,6 +148,7 @@ class Register:
 
     def place(self, stream: Stream, place: Place) -> None:
         """Note that ``place`` holds the stream's bytes."""
+        same_member = is_compressed(stream.last_path) and stream.inode == place.inode and stream.is_as_in(place)
         if stream.path != place.path and (place.compressed or stream.inode != place.inode):
             self.handles.close(stream)
         if (stream.last_path, stream.device, stream.inode) != (place.path, place.device, place.inode):
@@ -163,7 +164,7 @@ class Register:
         self.by_inode[place.key] = stream
         self.errors.pop(place.path, None)
         if place.compressed:
-            stream.complete, stream.mtime_ns = False, place.mtime_ns
+            stream.complete, stream.mtime_ns = stream.complete and same_member, place.mtime_ns
             self.offer(stream)
         else:
             stream.complete = True

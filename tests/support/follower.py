@@ -12,6 +12,7 @@ from agent.sources.feed import Feed
 from agent.sources.file import FileSource
 from agent.state.store import Store
 from agent.stats import SourceStats
+from agent.streams.hold import Holds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -59,6 +60,7 @@ class Follower:
         self.lane = config.pop("lane", "lane")
         self.one_shot = config.pop("one_shot", False)
         self.visible: Callable[[str], int] | None = config.pop("visible", None)
+        self.hold_bytes: int = config.pop("hold_bytes", 0)
         self.received: Received = config.pop("received", None) or Received()
         self.config = FileSourceConfig(
             **{"name": "logs", "format": "text", "include": [str(path) for path in include], **config}
@@ -75,6 +77,7 @@ class Follower:
             store=self.store,
             stats=self.stats,
             one_shot=self.one_shot,
+            holds=Holds(self.state / "holds", max_bytes=self.hold_bytes) if self.hold_bytes else None,
             visible=self.visible,
             now=self.clock,
         )
