@@ -25,6 +25,7 @@ from agent.sources.base import Surroundings
 from agent.sources.own import own_files
 from agent.state.folders import folder_name
 from agent.stats import AgentStats, LaneStats, SourceStats
+from agent.streams.handles import Pool
 from agent.streams.hold import Holds
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Agent:
         self._scopes: dict[str, tuple[anyio.CancelScope, anyio.Event]] = {}
         """How a source is ended, and what tells that it has."""
         self._reloading = anyio.Lock()
+        self._pool = Pool()
         self._keeper = Keeper(self._feeds, stats=self.stats, replacing=self._reloading.locked)
 
     async def run(self) -> None:
@@ -191,6 +193,7 @@ class Agent:
                 one_shot=self.options.one_shot,
                 paths=self.options.paths,
                 holds=self._holds(config.name),
+                pool=self._pool,
             ),
         )
         self._inputs[config.name] = source

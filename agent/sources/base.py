@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from agent.sources.file import FileSource
     from agent.state.store import Store
     from agent.stats import AgentStats, SourceStats
+    from agent.streams.handles import Pool
     from agent.streams.hold import Holds
     from agent.streams.stream import Stream
 
@@ -37,6 +38,8 @@ class Surroundings:
     paths: Sequence[str] | None = None
     """Only these files, whatever the globs say."""
     holds: Holds | None = None
+    pool: Pool | None = None
+    """The bound on open files, shared by all sources."""
 
 
 class Source(Protocol):

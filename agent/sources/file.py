@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from agent.config.model import FileSourceConfig
     from agent.state.store import Store
     from agent.stats import AgentStats, SourceStats
+    from agent.streams.handles import Pool
     from agent.streams.hold import Holds
     from agent.streams.stream import Stream
     from agent.streams.wake import Doorbell
@@ -56,12 +57,13 @@ class FileSource:
         holds: Holds | None = None,
         visible: Callable[[str], int] | None = None,
         now: Callable[[], float] = time.time,
+        pool: Pool | None = None,
     ) -> None:
         """Prepare; looks at no file yet.
 
         ``members`` are the members common to all events of this agent; ``never`` are the agent's own files;
         ``paths`` restricts a one-shot run to these files, whatever the globs say; ``holds`` keep rotated files;
-        ``visible`` tells how much of a file may be read yet.
+        ``visible`` tells how much of a file may be read yet; ``pool`` bounds the open files of all sources.
         """
         self.config = config
         self.stats = stats
@@ -86,6 +88,7 @@ class FileSource:
             holds=holds,
             visible=visible,
             now=now,
+            pool=pool,
         )
         self.reader = BlockReader(
             catalog=self.catalog,

@@ -34,6 +34,7 @@ class Files:
             one_shot=around.one_shot,
             paths=around.paths,
             holds=around.holds,
+            pool=around.pool,
         )
 
     async def run(self, agent: AgentStats, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:

@@ -69,6 +69,7 @@ class Spooled:
             stats=around.stats,
             one_shot=ends,
             visible=self.spool.visible,
+            pool=around.pool,
         )
         self._one_shot = around.one_shot
         self._agent: AgentStats | None = None

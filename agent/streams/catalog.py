@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from agent.state.store import Store
     from agent.streams.content import Content
+    from agent.streams.handles import Pool
     from agent.streams.hold import Holds
 
 log = structlog.get_logger(__name__)
@@ -56,13 +57,22 @@ class Catalog:
         holds: Holds | None = None,
         visible: Callable[[str], int] | None = None,
         now: Callable[[], float] = time.time,
+        pool: Pool | None = None,
     ) -> None:
         """Recall the streams that ``store`` knows; looks at no file yet.
 
         ``visible`` tells how many bytes of the file at a path may be read; None: all of them.
+        ``pool`` bounds the open files together with those of other catalogs.
         """
         self.register = Register(
-            source=source, store=store, changed=changed, holds=holds, one_shot=one_shot, visible=visible, now=now
+            source=source,
+            store=store,
+            changed=changed,
+            holds=holds,
+            one_shot=one_shot,
+            visible=visible,
+            now=now,
+            pool=pool,
         )
         self.source = source
         self.holds = holds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections import defaultdict
 from dataclasses import replace
 from functools import partial
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from agent.state.records import CursorRow, StreamRow
     from agent.state.store import Store
     from agent.streams.content import Content
+    from agent.streams.handles import Pool
     from agent.streams.hold import Holds
     from agent.streams.places import Place
 
@@ -46,10 +48,11 @@ class Register:
         one_shot: bool,
         visible: Callable[[str], int] | None,
         now: Callable[[], float],
+        pool: Pool | None = None,
     ) -> None:
         """Recall the streams that ``store`` knows; looks at no file."""
         self.source = source
-        self.handles = Handles()
+        self.handles = Handles(pool)
         self.streams: dict[str, Stream] = {}
         self.errors: dict[str, str] = {}
         """Path → why it cannot be read; the source is degraded while it is not empty."""
@@ -279,7 +282,7 @@ class Register:
         content = self.handles.get(stream)
         if content is None and stream.path is not None:
             try:
-                content = open_content(stream.path)
+                content = self._opened(stream.path)
             except FileNotFoundError:
                 self.unfinished.add(family(stream.path))
                 return self._open_hold(stream)
@@ -296,6 +299,14 @@ class Register:
                 content = Bounded(content, partial(self._visible, stream.path))
             self.handles.keep(stream, content)
         return content or self._open_hold(stream)
+
+    def _opened(self, path: str) -> Content:
+        try:
+            return open_content(path)
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE) or not self.handles.pool.make_room():
+                raise
+            return open_content(path)
 
     def _open_hold(self, stream: Stream) -> Content | None:
         if self._holds is None:
