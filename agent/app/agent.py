@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sqlite3
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -18,6 +19,7 @@ from agent.app.lanes import RunningLane
 from agent.app.options import Options
 from agent.app.states import opened
 from agent.app.sweep import sweep
+from agent.errors import StateError
 from agent.filters import AgentIdentity
 from agent.lane.rejects import Rejects
 from agent.sources import build
@@ -101,10 +103,20 @@ class Agent:
             for running in self._inputs.values():
                 scanning.start_soon(self._scan, running)
         for lane in self.lanes.values():
-            lane.begin()
+            self._begin(lane)
         outer.start_soon(self._committer.run)
         outer.start_soon(self._keeper.run, self.sources)
         outer.start_soon(sweep, self._inputs, self._settled_feeds)
+
+    def _begin(self, lane: RunningLane) -> None:
+        """Let ``lane`` read as soon as the state can say that it has begun; a one-shot run ends with ``StateError``."""
+        try:
+            lane.begin()
+        except sqlite3.Error as error:
+            if self.options.one_shot:
+                raise StateError(f"{self._store.path}: cannot be written: {error}") from error
+            self._committer.trouble(error)
+            self._outer.start_soon(lane.begin_later, self._committer.trouble)
 
     async def _scan(self, source: Source) -> None:
         """Start following ``source``; returns when everything was looked at once."""
@@ -273,7 +285,7 @@ class Agent:
                     lane.feed.attach(added.lines)
                 await self._scan(added)
                 for lane in self.lanes.values():
-                    lane.begin()
+                    self._begin(lane)
 
     async def _reload_lanes(
         self, old: Sequence[DestinationConfig], new: Sequence[DestinationConfig], *, everything: bool
@@ -289,7 +301,7 @@ class Agent:
             if everything or before.get(name) != config:
                 self._add_lane(config)
                 if name in self.lanes:
-                    self.lanes[name].begin()
+                    self._begin(self.lanes[name])
         for name in before.keys() - after.keys():
             self.stats.lanes.pop(name, None)
 

@@ -71,7 +71,7 @@ class Committer:
                 self._pending.setdefault(name, {}).update(moved)
         if _file_id(self._store.path) != self._file:
             # SQLite writes on into a file without a name; the next start would not find a byte of it.
-            self._trouble("removed or replaced while in use; restart the agent")
+            self.trouble("removed or replaced while in use; restart the agent")
             return False
         if not self._pending:
             return True
@@ -84,7 +84,7 @@ class Committer:
         try:
             self._store.commit_cursors(rows, streams.values())
         except sqlite3.Error as error:
-            self._trouble(error)
+            self.trouble(error)
             return False
         for name, moved in self._pending.items():
             self._lanes[name][0].mark_settled(moved)
@@ -94,7 +94,8 @@ class Committer:
             self._stats.state_error = None
         return True
 
-    def _trouble(self, error: sqlite3.Error | str) -> None:
+    def trouble(self, error: sqlite3.Error | str) -> None:
+        """Say, once, that the state cannot be written; the next commit that succeeds takes it back."""
         if not self._stats.state_error:
             log.error("state_write_failed", error=str(error), then="cursors stand still; events may be sent again")
         self._stats.state_errors += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ from agent.lane.lane import Lane
 from agent.sources.feed import Feed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from agent.app.options import Options
     from agent.config.model import DestinationConfig
     from agent.destinations.base import Destination
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
     from agent.stats import LaneStats
 
 log = structlog.get_logger(__name__)
+
+_AGAIN_SECONDS = 1.0
 
 
 class RunningLane:
@@ -86,9 +91,20 @@ class RunningLane:
             return None
 
     def begin(self) -> None:
-        """Start reading: every source was looked at once."""
+        """Start reading: every source was looked at once. Raises ``sqlite3.Error`` when the state cannot say so."""
         self.feed.begin()
         self._begun.set()
+
+    async def begin_later(self, trouble: Callable[[sqlite3.Error], None]) -> None:
+        """Try to start reading until the state takes it, or the lane is over."""
+        while not self.finished.is_set():
+            await anyio.sleep(_AGAIN_SECONDS)
+            try:
+                self.begin()
+            except sqlite3.Error as error:
+                trouble(error)
+            else:
+                return
 
     async def run(self) -> None:
         """Deliver until stopped, or until a one-shot feed is at its end."""

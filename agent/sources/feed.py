@@ -47,6 +47,8 @@ class Feed:
         self._ready: OrderedDict[tuple[str, str], dict[str, Stream]] = OrderedDict()
         self._unsettled: dict[str, Stream] = {}
         self._starting_at_end: set[str] = set()
+        self._left_out: dict[str, list[CursorRow]] = {}
+        """Source → what the lane skips of it, until that is on disk."""
         self._rung = anyio.Event()
 
     def attach(self, source: FileSource) -> None:
@@ -78,19 +80,25 @@ class Feed:
             self.detach(source)
 
     def begin(self) -> None:
-        """Note that the lane has now started on its sources: what appears from here on is read from its beginning."""
+        """Note that the lane has now started on its sources: what appears from here on is read from its beginning.
+
+        Raises ``sqlite3.Error`` when that cannot be written. Call it again then: what is left out stays what was
+        there the first time.
+        """
         for source in self._sources.values():
             if self._store.has_started(self.lane, source.name):
                 continue
-            # What was gone before this lane existed is not its loss.
-            self._skip(source, [s for s in source.catalog.streams.values() if s.path is None])
-            if source.name in self._starting_at_end:
-                self._skip(source, [s for s in source.catalog.streams.values() if s.path is not None])
+            if source.name not in self._left_out:
+                # What was gone before this lane existed is not its loss.
+                at_end = source.name in self._starting_at_end
+                streams = [s for s in source.catalog.streams.values() if s.path is None or at_end]
+                self._left_out[source.name] = self._skip(source, streams)
                 self._starting_at_end.discard(source.name)
-            self._store.set_started(self.lane, source.name)
+            self._store.set_started(self.lane, source.name, self._left_out[source.name])
+            del self._left_out[source.name]
 
-    def _skip(self, source: FileSource, streams: Iterable[Stream]) -> None:
-        """Begin ``streams`` at their end."""
+    def _skip(self, source: FileSource, streams: Iterable[Stream]) -> list[CursorRow]:
+        """Begin ``streams`` at their end; return the cursors that say so."""
         rows = []
         for stream in streams:
             if stream.id in self.settled:
@@ -103,8 +111,7 @@ class Feed:
             rows.append(row)
             self.settled[stream.id] = self._positions[stream.id] = position
             self._unsettled.pop(stream.id, None)
-        if rows:
-            self._store.commit_cursors({self.lane: rows})
+        return rows
 
     def _offered(self, source: FileSource, stream: Stream | None) -> None:
         if stream is not None:

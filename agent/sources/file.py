@@ -288,7 +288,8 @@ class _StateGuard:
 
         if not isinstance(error, (Error, StateError)):
             return False
+        if not self._agent.state_error:
+            log.error("state_write_failed", error=str(error))
         self._agent.state_errors += 1
         self._agent.state_error = f"state.db: {error}"
-        log.error("state_write_failed", error=str(error))
         return True

@@ -264,7 +264,7 @@ class Store:
 
     def commit_cursors(self, moved: Mapping[str, Iterable[CursorRow]], streams: Iterable[StreamRow] = ()) -> None:
         """Move the cursors of several lanes together with what is known of their streams, or none of them."""
-        values = [(lane, c.stream, c.position, c.mark_at, c.mark) for lane, rows in moved.items() for c in rows]
+        values = [_cursor_values(lane, row) for lane, rows in moved.items() for row in rows]
         with self._transaction() as db:
             db.executemany(_PUT_CURSOR, values)
             db.executemany(_PUT_STREAM, map(_stream_values, streams))
@@ -281,10 +281,11 @@ class Store:
         query = "SELECT 1 FROM started WHERE lane = ? AND source = ?"
         return self._db.execute(query, (lane, source)).fetchone() is not None
 
-    def set_started(self, lane: str, source: str) -> None:
-        """Remember that ``lane`` has started on ``source``."""
+    def set_started(self, lane: str, source: str, skipped: Iterable[CursorRow] = ()) -> None:
+        """Remember that ``lane`` has started on ``source``, and what it ``skipped`` of it: both, or neither."""
         with self._transaction() as db:
             new = db.execute("INSERT OR IGNORE INTO started VALUES (?, ?)", (lane, source)).rowcount
+            db.executemany(_PUT_CURSOR, [_cursor_values(lane, row) for row in skipped])
         if new:
             self._keep_identity()
 
@@ -292,6 +293,10 @@ class Store:
 _PUT_CURSOR = "INSERT OR REPLACE INTO cursors VALUES (?,?,?,?,?)"
 _PUT_COPY = "INSERT OR REPLACE INTO copies VALUES (?,?,?,?,?,?,?,?,?)"
 _PUT_STREAM = "INSERT OR REPLACE INTO streams VALUES (?,?,?,?,?,?,?,?,?,?,?)"
+
+
+def _cursor_values(lane: str, row: CursorRow) -> tuple[object, ...]:
+    return lane, row.stream, row.position, row.mark_at, row.mark
 
 
 def _stream_values(row: StreamRow) -> tuple[object, ...]:

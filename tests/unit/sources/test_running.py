@@ -11,11 +11,15 @@ import anyio
 import pytest
 
 from agent.sources.feed import Feed
+from agent.state.store import Store
 from agent.stats import AgentStats
 from tests.support.follower import Follower
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
+
+    from agent.state.records import CursorRow
 
 pytestmark = pytest.mark.anyio
 
@@ -96,6 +100,44 @@ async def test_a_one_shot_run_ends_when_everything_was_read(logs: Path) -> None:
                 texts += [json.loads(body)["event"]["message"] for body in block.bodies]
         group.cancel_scope.cancel()
     assert texts == ["zero", "one", "tw"]
+    follower.close()
+
+
+class Full(Store):
+    """A state on a disk that is full while ``full`` is set."""
+
+    full = True
+
+    def set_started(self, lane: str, source: str, skipped: Iterable[CursorRow] = ()) -> None:
+        if self.full:
+            raise sqlite3.OperationalError("database or disk is full")
+        super().set_started(lane, source, skipped)
+
+
+def test_a_lane_that_cannot_note_its_start_skips_only_what_was_there_when_it_first_tried(logs: Path) -> None:
+    append(logs / "old.log", "skipped\n")
+    state = logs.parent / "state"
+    follower = Follower(state, logs / "*.log", start_at="end")
+    store = Full(state / "state.db")
+    feed = Feed("late", store=store)
+    feed.attach(follower.source)
+    follower.look()
+    with pytest.raises(sqlite3.OperationalError):
+        feed.begin()
+    append(logs / "old.log", "one\n")
+    append(logs / "new.log", "two\n")
+    follower.look()
+    with pytest.raises(sqlite3.OperationalError):
+        feed.begin()
+    store.full = False
+    feed.begin()
+    texts = []
+    while block := feed._take():
+        texts += [json.loads(body)["event"]["message"] for body in block.bodies]
+    assert sorted(texts) == ["one", "two"]
+    assert [c.position for c in store.cursors("late")] == [len("skipped\n")], "what was left out is on disk, too"
+    store.close()
+    feed.close()
     follower.close()
 
 

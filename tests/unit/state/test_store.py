@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import sqlite3
 import subprocess
 import sys
@@ -200,6 +201,17 @@ def test_a_second_agent_is_told_who_holds_the_directory(tmp_path: Path) -> None:
             pytest.fail("locked twice")
     with locked(state):
         pass
+
+
+def test_a_lock_that_cannot_be_written_for_a_full_disk_is_refused_with_the_path(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        with pytest.raises(StateError, match=f"{state}: cannot be used as state directory"), locked(state):
+            pytest.fail("locked")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
 
 
 def test_the_lock_of_a_process_that_died_is_gone_with_it(tmp_path: Path) -> None:
