@@ -23,6 +23,7 @@ class Patterns:
         """Compile the globs. ``never`` names files (with their rotated names) and folders that are the agent's own."""
         self.include = tuple(map(os.path.normpath, include))
         self._included = _any_of(self.include)
+        self._named = _any_of(tuple(glob for glob in self.include if os.path.basename(glob).strip("*?")))
         self._excluded = _any_of(exclude) if exclude else None
         self._never = tuple(map(os.path.normpath, never))
 
@@ -51,7 +52,8 @@ class Patterns:
         """Return the matching paths in ``folder``; raises ``OSError`` when it cannot be listed."""
         with os.scandir(folder) as entries:
             # A link is not followed here: one that leads nowhere or in a circle must not hide the others.
-            paths = [entry.path for entry in entries if not entry.is_dir(follow_symlinks=False)]
+            # Of folders, only those whose very name was asked for, to say that they cannot be read as files.
+            paths = [e.path for e in entries if not e.is_dir(follow_symlinks=False) or self._named(e.path)]
         return [path for path in paths if self.matches(path)]
 
 

@@ -44,14 +44,27 @@ class Place:
         return family(self.path) != self.path
 
 
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a FIFO"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a character device"),
+    (stat.S_ISBLK, "a block device"),
+)
+
+
+class NoFileError(OSError):
+    """What stands at the path is no regular file; says what it is."""
+
+
 def look(path: str) -> Place | None:
-    """Return what stands at ``path``, None when it is no regular file or gone; raises ``OSError`` otherwise."""
+    """Return the file at ``path``, None when nothing is there; else raises ``OSError`` (``NoFileError``: no file)."""
     try:
         status = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     if not stat.S_ISREG(status.st_mode):
-        return None
+        raise NoFileError(next((kind for is_kind, kind in _KINDS if is_kind(status.st_mode)), "something else"))
     return Place(
         path=path,
         device=_signed(status.st_dev),

@@ -13,7 +13,7 @@ import structlog
 from agent.streams.content import Bounded, open_content
 from agent.streams.family import family, is_compressed, loose_family
 from agent.streams.handles import Handles
-from agent.streams.places import look
+from agent.streams.places import NoFileError, look
 from agent.streams.stream import END, Stream
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ class Register:
         self.stale: dict[str, Stream] = {}
         """Streams whose row in the state says where they were, not where they are."""
         self.recently_unplaced: dict[str, Stream] = {}
+        self._odd: set[str] = set()
         self._holds = holds
         self._store = store
         self._changed = changed
@@ -132,9 +133,17 @@ class Register:
         """Return what stands at ``path`` as far as it may be read; None, and the error noted, where nothing can be."""
         try:
             place = look(path)
+        except NoFileError as error:
+            self.errors.pop(path, None)
+            if path not in self._odd:
+                self._odd.add(path)
+                allowed = "regular files, and links to them"
+                log.warning("not_a_file", source=self.source, path=path, found=str(error), allowed=allowed)
+            return None
         except OSError as error:
             self.trouble(path, error)
             return None
+        self._odd.discard(path)
         if place is None:
             self.errors.pop(path, None)
         elif self._visible is not None:

@@ -8,9 +8,11 @@ from __future__ import annotations
 import gzip
 import os
 import shutil
+import socket
 from typing import TYPE_CHECKING
 
 import pytest
+import structlog
 
 from tests.support.follower import Follower
 
@@ -351,6 +353,39 @@ def test_pain_12_an_id_sent_before_a_kill_never_names_a_line_of_the_file_that_wa
     follower.crash()
     append(logs / "a.log", "six")
     assert follower.poll() == ["six"]
+
+
+# What is no file
+
+
+def test_what_a_glob_matches_and_is_no_file_is_said_once_and_harms_no_file(start: Start, logs: Path) -> None:
+    os.mkfifo(logs / "pipe.log")
+    (logs / "folder.log").mkdir()
+    (logs / "link.log").symlink_to(logs / "folder.log")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(os.path.relpath(logs / "socket.log"))
+        append(logs / "a.log", "one")
+        follower = start()
+        with structlog.testing.capture_logs() as logged:
+            assert follower.poll() == ["one"]
+            follower.later()
+    said = {line["path"].rsplit("/", 1)[-1]: line["found"] for line in logged if line["event"] == "not_a_file"}
+    assert said == {
+        "pipe.log": "a FIFO",
+        "folder.log": "a folder",
+        "link.log": "a folder",
+        "socket.log": "a socket",
+    }
+    assert sum(line["event"] == "not_a_file" for line in logged) == len(said)
+
+
+def test_folders_beside_the_files_of_a_glob_for_everything_are_not_worth_a_word(start: Start, logs: Path) -> None:
+    (logs / "folder").mkdir()
+    append(logs / "a.log", "one")
+    follower = start(logs / "*")
+    with structlog.testing.capture_logs() as logged:
+        assert follower.poll() == ["one"]
+    assert not [line for line in logged if line["event"] == "not_a_file"]
 
 
 # copytruncate
