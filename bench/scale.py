@@ -18,6 +18,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--files", type=int, default=20_000)
     parser.add_argument("--idle-seconds", type=float, default=60.0)
+    parser.add_argument("--busy", type=int, default=200, help="files that are written to, beside the idle ones")
+    parser.add_argument("--busy-seconds", type=float, default=30.0)
     parser.add_argument("--backlog-lines", type=int, default=1_000_000)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
@@ -34,6 +36,7 @@ def main() -> int:
         try:
             figures |= _second_start(process.pid, logs[0], sink)
             figures |= _idle(process.pid, arguments.idle_seconds)
+            figures |= _busy(process.pid, logs[2 : 2 + arguments.busy], sink, arguments.busy_seconds)
             figures |= _fairness(folder, logs[1], sink, arguments.backlog_lines)
         finally:
             process.terminate()
@@ -78,6 +81,33 @@ def _idle(pid: int, seconds: float) -> dict[str, float]:
         "idle CPU, % of a core": 100 * (common.cpu_seconds(pid) - before) / (time.monotonic() - began),
         "idle RSS, MB": common.resident_mb(pid),
         "idle descriptors": float(len(list(Path(f"/proc/{pid}/fd").iterdir()))),
+    }
+
+
+def _busy(pid: int, logs: list[Path], sink: common.Sink, seconds: float) -> dict[str, float]:
+    """Return what files cost that are all written to, ten lines a second each, beside the idle ones."""
+    sink.verdict()
+    before, began, written = common.cpu_seconds(pid), time.monotonic(), 0
+    while (spent := time.monotonic() - began) < seconds:
+        for path in logs:
+            _append(path, 55_000_000 + written)
+            written += 1
+        time.sleep(max(0.0, 0.1 - (time.monotonic() - began - spent)))
+    used, spent = common.cpu_seconds(pid) - before, time.monotonic() - began
+    descriptors = float(len(list(Path(f"/proc/{pid}/fd").iterdir())))
+    deadline, latencies = time.monotonic() + 60, list[float]()
+    while len(latencies) < written and time.monotonic() < deadline:
+        time.sleep(0.5)
+        latencies += sink.verdict()["latencies"]
+    if len(latencies) != written:
+        raise RuntimeError(f"{written} lines written to busy files, {len(latencies)} received")
+    return {
+        "busy files, lines/s": written / spent,
+        "busy CPU, % of a core": 100 * used / spent,
+        "busy RSS, MB": common.resident_mb(pid),
+        "busy descriptors": descriptors,
+        "busy line, p50 ms": common.percentile(latencies, 0.5) * 1e3,
+        "busy line, p99 ms": common.percentile(latencies, 0.99) * 1e3,
     }
 
 
