@@ -6,7 +6,8 @@
     ├── ConfigError      the configuration is wrong: every problem at once; exit code 2
     ├── UsageError       the command line asks for what is not there; exit code 2
     ├── StateError       the state directory cannot be used (locked, newer version, read-only); exit code 1
-    └── SecretError      a reference to a secret cannot be resolved now
+    ├── SecretError      a reference to a secret cannot be resolved now
+    └── TokenError       whoever issues access tokens gives none now
 """
 
 from __future__ import annotations
@@ -56,3 +57,13 @@ class StateError(AgentError):
 
 class SecretError(AgentError):
     """A reference such as ``${file:/path}`` cannot be resolved. Never carries the secret itself."""
+
+
+class TokenError(AgentError):
+    """Whoever issues access tokens refused one. Never carries a credential."""
+
+    def __init__(self, message: str, *, temporary: bool, retry_after_seconds: float | None = None) -> None:
+        """Say why; ``temporary`` when asking again later may help by itself."""
+        super().__init__(message)
+        self.temporary = temporary
+        self.retry_after_seconds = retry_after_seconds

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from agent.auth import basic, bearer
+from agent.auth import agilicus, basic, bearer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,12 +36,12 @@ SCHEMES: Mapping[str, Scheme] = MappingProxyType(
         "none": Scheme(build=lambda _: None, problems=lambda _: []),
         "http_basic": Scheme(build=basic.build, problems=basic.problems),
         "http_bearer": Scheme(build=bearer.build, problems=bearer.problems),
+        "agilicus_bearer": Scheme(build=agilicus.build, problems=agilicus.problems),
     }
 )
 
 UNUSABLE: Mapping[str, str] = MappingProxyType(
     {
-        "agilicus_bearer": "not supported yet by this version",
         "oauth2": "not supported yet by this version",
         "google_service_account": "only for google_secops, which this version does not support yet",
         "client_certificate": "not supported by the API; use delivery.tls.cert_file",

@@ -16,12 +16,14 @@ class HeaderAuth(httpx.Auth):
     """Signs requests with the header value that ``make`` returns.
 
     The value is kept until a 401 or 403; then it is made anew (so that a rotated token file is seen) and the
-    request is sent once more at once. ``make`` may raise ``SecretError``, which leaves the flow.
+    request is sent once more at once. With ``keep`` false it is made for every request. ``make`` may raise
+    ``SecretError``, which leaves the flow.
     """
 
-    def __init__(self, make: Callable[[], str]) -> None:
+    def __init__(self, make: Callable[[], str], *, keep: bool = True) -> None:
         """Keep ``make``; nothing is resolved yet."""
         self._make = make
+        self._keep = keep
         self._value: str | None = None
 
     def __repr__(self) -> str:
@@ -30,7 +32,7 @@ class HeaderAuth(httpx.Auth):
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """Yield the signed request, and once more with new credentials when the first were refused."""
-        if self._value is None:
+        if self._value is None or not self._keep:
             self._value = self._make()
         used = request.headers["Authorization"] = self._value
         response = yield request

@@ -16,8 +16,19 @@ from agent.errors import AgentError, ConfigError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = ("run", "backfill", "check", "rejects", "reconcile", "collector", "demo")
-"""Each is a module of this package with ``add(subparsers)`` and ``run(arguments) -> int``."""
+COMMANDS = (
+    "run",
+    "backfill",
+    "check",
+    "rejects",
+    "reconcile",
+    "destinations",
+    "audits",
+    "auth-audits",
+    "collector",
+    "demo",
+)
+"""Each is a module of this package, a dash an underscore, with ``add(subparsers)`` and ``run(arguments) -> int``."""
 
 
 def parser(only: Sequence[str] = ()) -> argparse.ArgumentParser:
@@ -26,7 +37,7 @@ def parser(only: Sequence[str] = ()) -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"audit-agent {__version__}")
     subparsers = top.add_subparsers(metavar="COMMAND", required=True)
     for name in only if only and only[0] in COMMANDS else COMMANDS:
-        importlib.import_module(f"agent.cli.{name}").add(subparsers)
+        importlib.import_module(f"agent.cli.{name.replace('-', '_')}").add(subparsers)
     return top
 
 

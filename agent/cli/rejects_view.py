@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
+from agent.cli.tables import print_rows, printable
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from agent.lane.rejects import Reject
     from agent.lane.rejects.reader import Found
@@ -24,7 +25,7 @@ def listing(found: Iterable[Found], *, as_json: bool) -> None:
         for each in found
         if each.reject
     ]
-    _print(rows, COLUMNS, as_json=as_json)
+    print_rows(rows, COLUMNS, as_json=as_json)
 
 
 def summary(found: Iterable[Found], *, as_json: bool) -> None:
@@ -45,7 +46,7 @@ def summary(found: Iterable[Found], *, as_json: bool) -> None:
         }
         for (destination, counter, status, reason), when in sorted(times.items(), key=lambda item: -len(item[1]))
     ]
-    _print(rows, SUMMARY, as_json=as_json)
+    print_rows(rows, SUMMARY, as_json=as_json)
 
 
 def show(found: Iterable[Found], *, as_json: bool) -> None:
@@ -69,37 +70,3 @@ def _show(reject: Reject) -> None:
     except ValueError:
         text = printable(bytes(reject.event).decode("utf-8", "replace"))
     print(f"{text}\n")
-
-
-def _print(rows: Sequence[dict[str, Any]], columns: Sequence[str], *, as_json: bool) -> None:
-    if as_json:
-        for row in rows:
-            print(json.dumps(row))
-        return
-    cells = [[printable(row[name]) for name in columns] for row in rows]
-    if sys.stdout.isatty():
-        _table(cells, columns)
-        return
-    widths = [max(len(name), *(len(row[i]) for row in cells)) if cells else 0 for i, name in enumerate(columns)]
-    for line in [list(columns), *cells] if cells else []:
-        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
-
-
-def _table(cells: Iterable[Sequence[str]], columns: Iterable[str]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table()
-    for name in columns:
-        table.add_column(name, overflow="fold")
-    for row in cells:
-        table.add_row(*map(Text, row))
-    Console().print(table)
-
-
-def printable(value: object) -> str:
-    """Return ``value`` for a terminal: what a receiver answered must not steer it."""
-    if value is None:
-        return "-"
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(value))

@@ -161,12 +161,27 @@ class HttpBearer(msgspec.Struct, frozen=True, kw_only=True):
     token: Secret
 
 
+class AgilicusBearer(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose access token the platform sees (WIRE 6.2): a token, or a service account that asks for tokens."""
+
+    token: Secret | None = None
+    """An access token; a file is read again for every request."""
+    service_account: Secret | None = None
+    """The service account's authentication document, JSON: ``${file:/etc/audit-agent/service-account.json}``."""
+    client_id: str = "agilicus-builtin-cli"
+    """Client that tokens are asked for as."""
+    scopes: list[str] = []
+    """Scopes to ask for; none: the issuer's default."""
+
+
 class Authentication(msgspec.Struct, frozen=True, kw_only=True):
     """How the agent proves who it is to a destination (WIRE 6)."""
 
     authentication_type: str = "none"
     http_basic: HttpBasic | None = None
     http_bearer: HttpBearer | None = None
+    agilicus_bearer: AgilicusBearer | None = None
+    """Left out: that of ``control_plane``."""
     oauth2: dict[str, Any] | None = None
 
 
@@ -257,6 +272,26 @@ class HoldConfig(Model, frozen=True):
     """Of each source. Beyond it the file held longest is given up, as a logged loss."""
 
 
+class ControlPlaneConfig(Model, frozen=True):
+    """The Audits API: where more destinations come from, and what the API's commands ask."""
+
+    url: str | None = None
+    """Base URL, such as ``https://api.agilicus.com``; null: none."""
+    org_id: str = ""
+    """Organisation whose destinations are asked for; left out: ``agent.org_id``."""
+    authentication: Authentication = Authentication()
+    """How the agent proves who it is; also for destinations with ``agilicus_bearer``."""
+    destinations: bool = True
+    """Deliver to the destinations the API lists. False: the section serves the commands only."""
+    refresh: Annotated[float, msgspec.Meta(ge=1, extra={"unit": "seconds"})] = 60.0
+    """Pause between two looks at the list, give or take a tenth."""
+    timeout: Annotated[float, msgspec.Meta(gt=0, extra={"unit": "seconds"})] = 30.0
+    """Of one request, connecting included."""
+    proxy: str | None = None
+    """Proxy URL; left out: from the environment; ``none``: direct."""
+    tls: Tls = Tls()
+
+
 class Config(Model, frozen=True):
     """One configuration file."""
 
@@ -265,3 +300,4 @@ class Config(Model, frozen=True):
     agent: AgentConfig = AgentConfig()
     admin: AdminConfig = AdminConfig()
     hold: HoldConfig = HoldConfig()
+    control_plane: ControlPlaneConfig = ControlPlaneConfig()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import anyio
 import httpx
 
+from agent.auth.tokens import STAY
 from agent.destinations.verdict import Reply
 from agent.gunzip import Gunzip, GunzipError
 
@@ -49,7 +50,8 @@ async def exchange(
                 signed = await flow.asend(response)
             except StopAsyncIteration:
                 return await _read(response, max_body_bytes)
-            await _read(response, max_body_bytes)  # refused: its connection can be used again
+            if not response.is_closed:  # else it was an answer to the flow's own question
+                await _read(response, max_body_bytes)  # refused: its connection can be used again
     finally:
         await flow.aclose()
 
@@ -58,9 +60,13 @@ async def _follow(request: httpx.Request, connections: Connections, secret_heade
     """Send ``request``, following 307 and 308; the response is unread, and a redirect when it led nowhere."""
     for hop in range(MAX_HOPS + 1):
         transport = await connections.get(request.url)
-        response = await transport.handle_async_request(request)
+        try:
+            response = await transport.handle_async_request(request)
+        except httpx.RequestError as error:
+            error.request = request
+            raise
         response.request = request
-        if response.status_code not in REDIRECTS or hop == MAX_HOPS:
+        if response.status_code not in REDIRECTS or hop == MAX_HOPS or request.extensions.get(STAY):
             break
         url = _target(request.url, response.headers.get("location"))
         if url is None:

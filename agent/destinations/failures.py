@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 import httpx
 
 from agent.destinations.base import Failure, Kind
-from agent.destinations.text import one_line
+from agent.destinations.text import one_line, shown
 from agent.destinations.tls import TlsError
-from agent.errors import SecretError
+from agent.errors import SecretError, TokenError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CAUGHT = (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError, TlsError, SecretError)
+CAUGHT = (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError, TlsError, SecretError, TokenError)
 """What an attempt may meet outside this program; everything else is a mistake of ours."""
 
 _WHAT = (
@@ -43,6 +43,10 @@ _NO_VERDICT = (
 
 def failure(error: BaseException, *, origin: str) -> Failure:
     """Return what ``error`` means for the events of the attempt; nothing counts as sent."""
+    if isinstance(error, TokenError):
+        kind = Kind.NOT_NOW if error.temporary else Kind.DESTINATION
+        return Failure(kind=kind, reason=one_line(str(error)), retry_after_seconds=error.retry_after_seconds)
+    origin = _asked(error) or origin
     if isinstance(error, TlsError | SecretError):
         return Failure(kind=Kind.DESTINATION, reason=one_line(str(error)))
     if isinstance(error, httpx.LocalProtocolError | httpx.InvalidURL | httpx.UnsupportedProtocol):
@@ -53,6 +57,17 @@ def failure(error: BaseException, *, origin: str) -> Failure:
     if broken := is_tls(error):
         return Failure(kind=Kind.DESTINATION, reason=one_line(f"{origin}: TLS failed: {_tls_reason(broken)}"))
     return Failure(kind=Kind.NOT_NOW, reason=one_line(f"{origin}: {_words(error)}"))
+
+
+def _asked(error: BaseException) -> str | None:
+    """Return the origin of the request that failed, which may be a redirect's target or an issuer of tokens."""
+    if not isinstance(error, httpx.RequestError):
+        return None
+    try:
+        url = error.request.url
+    except RuntimeError:  # not told
+        return None
+    return shown(url)
 
 
 def is_tls(error: BaseException) -> ssl.SSLError | None:

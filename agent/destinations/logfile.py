@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from agent.destinations import rotation
-from agent.destinations.hints import rfc3339
+from agent.hints import rfc3339
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from agent.destinations import answers, hints
+from agent import hints
+from agent.destinations import answers
 from agent.destinations.base import (
     ACCEPTED,
     Answer,

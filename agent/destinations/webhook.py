@@ -16,6 +16,7 @@ from agent.destinations import failures, proxies, tls
 from agent.destinations.base import Answer, Failure, Kind, all_pending
 from agent.destinations.connections import Connections
 from agent.destinations.exchange import exchange
+from agent.destinations.text import shown
 from agent.destinations.verdict import judge
 from agent.encoders import FORMATS
 from agent.errors import SecretError
@@ -123,13 +124,6 @@ def _gzip(body: bytes) -> bytes:
     """Compress at the level where CPU still buys size; no time stamp, so equal bodies stay equal."""
     packer = zlib.compressobj(level=4, wbits=31)
     return packer.compress(body) + packer.flush()
-
-
-def shown(url: httpx.URL) -> str:
-    """Return the part of ``url`` that may be shown: scheme, host and port."""
-    port = f":{url.port}" if url.port else ""
-    host = f"[{url.host}]" if ":" in url.host else url.host
-    return f"{url.scheme}://{host}{port}"
 
 
 def problems(config: DestinationConfig) -> list[tuple[str, str, str]]:

@@ -6,8 +6,8 @@ import random
 from typing import TYPE_CHECKING
 
 import anyio
-from tenacity import RetryCallState, Retrying, wait_random_exponential
 
+from agent.backoff import FullJitter
 from agent.destinations.base import Failure, Kind
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class Backoff:
     def __init__(self, retry: Retry) -> None:
         """Start without any failure."""
         self._retry = retry
-        self._wait = wait_random_exponential(multiplier=retry.base, max=retry.cap)
+        self._jitter = FullJitter(base=retry.base, cap=retry.cap)
         self._failures = 0
 
     def reset(self) -> None:
@@ -43,9 +43,7 @@ class Backoff:
             wait = min(hint, self._retry.max_retry_after)
             # All agents were told the same moment; that it is kept must not mean that they come back in one.
             return wait + random.uniform(0, min(LATER * wait, self._retry.cap))  # noqa: S311 # no secret
-        state = RetryCallState(Retrying(), None, (), {})
-        state.attempt_number = min(self._failures, 64)
-        jittered = float(self._wait(state))
+        jittered = self._jitter.seconds(self._failures)
         if failure.kind is Kind.DESTINATION:
             # Someone has to mend it: probing faster only fills the other side's logs.
             # The jitter comes on top, or all agents that failed together would probe together.

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from agent import auth
-from agent.config.model import Authentication, HttpBasic, HttpBearer
+from agent.config.model import AgilicusBearer, Authentication, HttpBasic, HttpBearer
 from agent.config.secrets import Secret
 from agent.errors import SecretError
 
@@ -19,6 +19,7 @@ def example(kind: str, secret: str) -> Authentication:
         authentication_type=kind,
         http_basic=HttpBasic(username="shipper", password=Secret(secret)),
         http_bearer=HttpBearer(token=Secret(secret)),
+        agilicus_bearer=AgilicusBearer(token=Secret(secret)),
     )
 
 

@@ -118,7 +118,7 @@ def test_a_missing_secret_is_an_error_at_use_and_heals(tmp_path: Path) -> None:
         (Authentication(authentication_type="http_bearer"), "http_bearer"),
         (Authentication(authentication_type="client_certificate"), "authentication_type"),
         (Authentication(authentication_type="oauth2"), "authentication_type"),
-        (Authentication(authentication_type="agilicus_bearer"), "authentication_type"),
+        (Authentication(authentication_type="agilicus_bearer"), "agilicus_bearer"),
         (Authentication(authentication_type="google_service_account"), "authentication_type"),
         (Authentication(authentication_type="kerberos"), "authentication_type"),
     ],

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agent.destinations.hints import http_date, retry_after_seconds
+from agent.hints import http_date, retry_after_seconds
 
 NOW = datetime(1994, 11, 6, 8, 49, 0, tzinfo=UTC)
 
