@@ -23,10 +23,10 @@ from agent.streams.places import (
     continues,
     end_mark,
     first_bytes,
-    furthest_mark,
     has_head,
     mark_before,
     same_bytes,
+    shows,
     whole,
 )
 from agent.streams.register import QUIET_SECONDS, Register
@@ -291,9 +291,7 @@ class Catalog:
             return True
         if is_compressed(stream.last_path):
             return True  # it does not change under its descriptor, and going back in it is dear
-        offset, mark = furthest_mark(stream)
-        same = mark_before(content, offset) == mark if offset else has_head(stream, content.read(0, stream.head_bytes))
-        if same:
+        if shows(stream, content):
             return True
         self.handles.close(stream)
         self.register.unplace(stream)

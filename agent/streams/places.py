@@ -118,6 +118,12 @@ def furthest_mark(stream: Stream) -> tuple[int, bytes]:
     return (copied, stream.copied[copied]) if copied > stream.mark_at else (stream.mark_at, stream.mark)
 
 
+def shows(stream: Stream, content: Content) -> bool:
+    """Tell whether an open file has the stream's bytes, as far as they are known: one that was cut has others."""
+    offset, mark = furthest_mark(stream)
+    return mark_before(content, offset) == mark if offset else has_head(stream, content.read(0, stream.head_bytes))
+
+
 def continues(stream: Stream, place: Place, first: bytes) -> bool:
     """Tell whether the file has the stream's head, and its bytes before the furthest known offset."""
     if not has_head(stream, first) or (not place.compressed and place.size < stream.reached):

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from agent.streams.content import Bounded, open_content
+from agent.streams.content import Bounded, Plain, open_content
 from agent.streams.family import family, is_compressed, loose_family
 from agent.streams.handles import Handles
-from agent.streams.places import NoFileError, look
+from agent.streams.places import NoFileError, look, shows
 from agent.streams.stream import END, Stream
 
 if TYPE_CHECKING:
@@ -189,6 +189,8 @@ class Register:
 
     def unplace(self, stream: Stream) -> None:
         """Note that no file is known to hold the stream's bytes."""
+        if isinstance(stream.content, Plain) and not shows(stream, stream.content):
+            self.handles.close(stream)  # cut and written anew before it went: its bytes are in a copy, if anywhere
         if stream.content is not None and stream.complete:
             # What was appended before a removal is only seen through the descriptor.
             stream.size = max(stream.size, stream.content.length() or 0)

@@ -425,6 +425,21 @@ def test_pain_4_copytruncate_between_two_looks(start: Start, logs: Path) -> None
     assert follower.later() == []
 
 
+def test_pain_4_copytruncate_and_a_compressed_rename_between_two_looks(start: Start, logs: Path) -> None:
+    append(logs / "a.log", "one")
+    follower = start()
+    follower.poll()
+    append(logs / "a.log", "two")
+    copy_truncate(logs / "a.log", logs / "a.log.1")
+    append(logs / "a.log", "three")  # the agent's descriptor shows it, and no file does once it is compressed
+    (logs / "a.log.1").rename(logs / "a.log.2")
+    (logs / "a.log").rename(logs / "a.log.1")
+    compress(logs / "a.log.1", logs / "a.log.1.gz")
+    append(logs / "a.log", "four")
+    assert sorted(follower.poll()) == ["four", "three", "two"]
+    assert follower.later() == []
+
+
 def test_pain_4_copytruncate_while_stopped(start: Start, logs: Path) -> None:
     append(logs / "a.log", "one")
     follower = start()
