@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import signal
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -74,27 +73,26 @@ def _agent(scene: Scene) -> list[Fault]:
         name = chance.choice(list(VARIANTS))
         scene.configure(**VARIANTS[name](chance, scene.settings))
         scene.journal.note(f"configuration: {name}: {scene.settings}")
-        hangup()
+        agent.reload()
 
     def misconfigure(_chance: random.Random) -> None:
+        if agent.frozen or not agent.ready():
+            return
         good = scene.config.read_text()
         scene.config.write_text(good + "\ndestinationz: []\n")
         refused = agent.said().count("config_refused")
-        told = hangup()
-        end = time.monotonic() + 10
-        while told and agent.running() and agent.said().count("config_refused") == refused:
+        agent.reload()
+        end = time.monotonic() + 20
+        while agent.running() and agent.said().count("config_refused") == refused:
             if time.monotonic() > end:
-                scene.journal.finding("a broken configuration was not refused within 10 s")
+                scene.journal.finding("a broken configuration was not refused within 20 s")
                 break
             time.sleep(0.02)
         scene.config.write_text(good)
 
-    def hangup() -> bool:
-        """Ask for a reload, if the process is as far as a service manager would wait for."""
-        if not agent.ready():
-            return False
-        agent.signal(signal.SIGHUP)
-        return True
+    def patterns(*folders: str) -> None:
+        scene.configure(of=list(folders))
+        agent.reload()
 
     return [
         Fault(name="kill", begin=lambda _: agent.kill(stay_down=False), weight=5),
@@ -102,10 +100,17 @@ def _agent(scene: Scene) -> list[Fault]:
         Fault(name="stop", begin=lambda _: agent.end(), weight=3),
         Fault(
             name="freeze",
-            begin=lambda _: agent.signal(signal.SIGSTOP),
-            mend=lambda: agent.signal(signal.SIGCONT),
+            begin=lambda _: agent.freeze(True),
+            mend=lambda: agent.freeze(False),
         ),
         Fault(name="reload", begin=reload, weight=4),
+        Fault(
+            name="pattern-away",
+            begin=lambda _: patterns("d0", "d1"),
+            mend=lambda: patterns("d0", "d1", "d2"),
+            seconds=(1.0, 6.0),
+            weight=2,
+        ),
         Fault(name="reload-broken", begin=misconfigure, explains=False),
     ]
 

@@ -103,6 +103,13 @@ def log_findings(log: str) -> list[str]:
     return found[:_FEW]
 
 
+def false_alarms(log: str) -> list[str]:
+    """Return where the agent said that bytes were lost, in a run that took no file away."""
+    events = (json.loads(line) for line in log.splitlines() if line.startswith("{"))
+    found = [e for e in events if e["event"] in ("bytes_lost", "hold_released")]
+    return [f"{len(found)} times said to be lost, and nothing was: {found[0]}"] if found else []
+
+
 def levels(log: str) -> Counter[str]:
     """Count the log's warnings and errors by event."""
     events = (json.loads(line) for line in log.splitlines() if line.startswith("{"))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tests.torture.faults import Step, all_faults, plan
-from tests.torture.judge import Truth, judge, levels, log_findings, missing, shared
+from tests.torture.judge import Truth, false_alarms, judge, levels, log_findings, missing, shared
 from tests.torture.pusher import NAME
 from tests.torture.scene import Scene
 
@@ -145,6 +145,8 @@ def _settle(scene: Scene) -> list[str]:
         found += judge(truth, seen, scene.journal)
     found += shared(scene.seen)
     found += log_findings(scene.agent.log())
+    if not scene.journal.did["members deleted"]:
+        found += false_alarms(scene.agent.log())
     if scene.agent.peak_rss > RSS_BUDGET:
         found.append(f"{scene.agent.peak_rss >> 20} MiB of memory; {RSS_BUDGET >> 20} MiB are allowed")
     return scene.journal.findings + found

@@ -31,10 +31,6 @@ def _push(chance: random.Random, _now: Mapping[str, Any]) -> Settings:
     return {"push": {"fields": {"round": chance.randrange(100)}}}
 
 
-def _patterns(_chance: random.Random, now: Mapping[str, Any]) -> Settings:
-    return {"of": ["d0", "d1", "d2"] if now.get("of", ["*"]) == ["*"] else ["*"]}
-
-
 def _organisation(chance: random.Random, _now: Mapping[str, Any]) -> Settings:
     return {"org_id": f"o-{chance.randrange(3)}"}
 
@@ -45,7 +41,6 @@ VARIANTS: dict[str, Callable[[random.Random, Mapping[str, Any]], Settings]] = {
     "fields of a source": _fields,
     "polling": _polling,
     "fields of posted events": _push,
-    "patterns": _patterns,
     "organisation": _organisation,
 }
 """What is changed → the settings that change it."""

@@ -28,6 +28,7 @@ class Supervised:
         """In bytes, over all processes."""
         self.may_fail = False
         """Ending by itself is right now, because it cannot write its state."""
+        self.frozen = False
         self.starts = 0
         self._journal = journal
         self._agent = AgentProcess(config)
@@ -35,6 +36,7 @@ class Supervised:
         """It is to stay down."""
         self._ending_since: float | None = None
         self._next_start = 0.0
+        self._reload_wanted = False
         self._log_from = 0
         self._over = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="rss", daemon=True)
@@ -44,6 +46,7 @@ class Supervised:
         if not self._watcher.is_alive():
             self._watcher.start()
         self._down = False
+        self._reload_wanted = False
         self._log_from = self._agent.log.stat().st_size if self._agent.log.exists() else 0
         self.starts += 1
         self._agent.start()
@@ -55,6 +58,8 @@ class Supervised:
             return
         code = process.poll()
         if code is None:
+            if self._reload_wanted:
+                self.reload()
             if self._ending_since and time.time() - self._ending_since > _STOP_SECONDS:
                 self._journal.finding(f"SIGTERM did not end it within {_STOP_SECONDS} s")
                 self.kill(stay_down=False)
@@ -92,10 +97,22 @@ class Supervised:
             self._ending_since = time.time()
             self._agent.signal(signal.SIGTERM)
 
+    def reload(self) -> bool:
+        """SIGHUP, at once (True) or as soon as this process has started, as a service manager does it."""
+        self._reload_wanted = not self.ready()
+        if not self._reload_wanted:
+            self.signal(signal.SIGHUP)
+        return not self._reload_wanted
+
     def stop(self) -> int:
         """SIGTERM at the very end; return the exit code."""
         self._down = True
         return self._agent.stop()
+
+    def freeze(self, frozen: bool) -> None:
+        """Stop or continue the process, as a host does that is short of memory or suspended."""
+        self.frozen = frozen
+        self.signal(signal.SIGSTOP if frozen else signal.SIGCONT)
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal, if it runs."""
