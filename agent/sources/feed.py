@@ -89,9 +89,10 @@ class Feed:
             if self._store.has_started(self.lane, source.name):
                 continue
             if source.name not in self._left_out:
-                # What was gone before this lane existed is not its loss.
+                # What another lane has read and was gone before this one existed is not its loss. What nobody has read
+                # is, and may come back: a first start that was killed knew of it.
                 at_end = source.name in self._starting_at_end
-                streams = [s for s in source.catalog.streams.values() if s.path is None or at_end]
+                streams = [s for s in source.catalog.streams.values() if at_end or (s.path is None and s.reached)]
                 self._left_out[source.name] = self._skip(source, streams)
                 self._starting_at_end.discard(source.name)
             self._store.set_started(self.lane, source.name, self._left_out[source.name])

@@ -145,7 +145,7 @@ def _settle(scene: Scene) -> list[str]:
         found += judge(truth, seen, scene.journal)
     found += shared(scene.seen)
     found += log_findings(scene.agent.log())
-    if not scene.journal.did["members deleted"]:
+    if not scene.journal.did["members deleted"] and not scene.journal.did["pattern-away"]:
         found += false_alarms(scene.agent.log())
     if scene.agent.peak_rss > RSS_BUDGET:
         found.append(f"{scene.agent.peak_rss >> 20} MiB of memory; {RSS_BUDGET >> 20} MiB are allowed")

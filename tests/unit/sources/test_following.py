@@ -886,6 +886,21 @@ def test_pain_17_a_changed_configuration_leaves_other_state_alone(start: Start, 
     assert both.poll() == ["a2"]
 
 
+def test_what_a_first_start_saw_that_was_killed_is_shipped_when_it_comes_back_after_the_second(
+    start: Start, logs: Path
+) -> None:
+    append(logs / "a.log", "one", "two")
+    follower = start()
+    follower._begun = True  # looked, and killed before a lane could begin
+    follower.look()
+    follower.close()
+    away = (logs / "a.log").rename(logs.parent / "away")
+    follower.start()
+    assert follower.poll() == []
+    away.rename(logs / "a.log.1")
+    assert follower.poll() == ["one", "two"]
+
+
 def test_a_lane_added_later_reads_everything_from_the_beginning(start: Start, logs: Path) -> None:
     append(logs / "a.log", "one")
     follower = start()
