@@ -77,6 +77,24 @@ class SourceStats:
 
 
 @dataclass(slots=True)
+class ControlPlaneStats:
+    """What is known of the API's list of destinations."""
+
+    known: bool = False
+    """There is a list: fetched, or kept from an earlier run."""
+    destinations: int = 0
+    """Destinations of the list that can be run."""
+    fetched_at: float | None = None
+    """Unix seconds of the last time the list was had, None when not since the start."""
+    failures: int = 0
+    """Looks at the list that failed."""
+    last_error: str | None = None
+    """Why the newest look failed, None when it did not."""
+    problems: list[str] = field(default_factory=list)
+    """What is wrong with single destinations of the list, a sentence each."""
+
+
+@dataclass(slots=True)
 class AgentStats:
     """Everything a running agent knows of itself."""
 
@@ -85,6 +103,8 @@ class AgentStats:
     started_at: float
     sources: dict[str, SourceStats] = field(default_factory=dict)
     lanes: dict[str, LaneStats] = field(default_factory=dict)
+    control_plane: ControlPlaneStats | None = None
+    """None when no destinations come from the API."""
     state_errors: int = 0
     """Commits of state.db or of rejects that failed; while the newest one failed the agent is not ready."""
     state_error: str | None = None

@@ -6,9 +6,17 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from agent import destinations
+from agent import auth, destinations
+from agent.api.session import base_url
 from agent.config.load import Loaded, load_with_warnings, unresolved_secrets
-from agent.config.model import DestinationConfig, FileSourceConfig, HttpSourceConfig, StdinSourceConfig
+from agent.config.model import (
+    ControlPlaneConfig,
+    DestinationConfig,
+    FileSourceConfig,
+    HttpSourceConfig,
+    StdinSourceConfig,
+)
+from agent.config.platform import as_platform, identified
 from agent.destinations.location import parse
 from agent.errors import ConfigError
 from agent.filters import misconfigured
@@ -27,7 +35,13 @@ def load_checked(path: str) -> Loaded:
     Raises ``ConfigError`` when the file is no YAML at all.
     """
     loaded = load_with_warnings(path)
-    found = [*_formats(loaded), *_destinations(loaded), *_same_file(loaded), *unresolved_secrets(loaded)]
+    found = [
+        *_formats(loaded),
+        *_control_plane(loaded),
+        *_destinations(loaded),
+        *_same_file(loaded),
+        *unresolved_secrets(loaded),
+    ]
     return replace(
         loaded,
         problems=[*loaded.problems, *loaded.new(found)],
@@ -41,10 +55,10 @@ def load_for_run(path: str) -> Config:
     What is wrong with one destination alone is left to its lane, which reports it and harms no other (WIRE 2).
     """
     loaded = load_with_warnings(path)
-    problems = [*loaded.problems, *loaded.new(list(_formats(loaded)))]
+    problems = [*loaded.problems, *loaded.new([*_formats(loaded), *_control_plane(loaded)])]
     if problems or loaded.config is None:
         raise ConfigError(problems)
-    return loaded.config
+    return identified(loaded.config)
 
 
 def _formats(loaded: Loaded) -> Iterator[Problem]:
@@ -54,8 +68,23 @@ def _formats(loaded: Loaded) -> Iterator[Problem]:
             yield loaded.problem(f"{key}.format", repr(source.format), ", ".join(sorted(PARSERS)))
 
 
+def _control_plane(loaded: Loaded) -> Iterator[Problem]:
+    for key, plane in loaded.each(ControlPlaneConfig):
+        if plane.url is None:
+            continue
+        try:
+            base_url(plane.url)
+        except ValueError as error:
+            found, _, allowed = str(error).removeprefix("url: found ").partition("; allowed: ")
+            yield loaded.problem(f"{key}.url", found, allowed)
+        for below, found, allowed in auth.problems(plane.authentication):
+            yield loaded.problem(f"{key}.authentication.{below}", found, allowed)
+
+
 def _destinations(loaded: Loaded) -> Iterator[Problem]:
-    for key, destination in loaded.each(DestinationConfig):
+    plane = loaded.config.control_plane if loaded.config else ControlPlaneConfig()
+    for key, each in loaded.each(DestinationConfig):
+        destination = as_platform(each, plane)
         for below, found, allowed in [*destinations.problems(destination), *misconfigured(destination)]:
             yield loaded.problem(f"{key}.{below}", found, allowed)
 

@@ -50,8 +50,9 @@ OPTIONS = [(p, f) for p, f in options(mi.type_info(Config)) if not any(_UNUSABLE
 
 
 def once(path: tuple[str, ...]) -> tuple[str, ...]:
-    """Return ``path`` with the control plane's authentication as a destination's: its schemes are shown once."""
-    return ("destinations", *path[1:]) if path[:2] == ("control_plane", "authentication") else path
+    """Return ``path`` with what the control plane has like a destination as the destination's: it is shown once."""
+    shared = {("control_plane", "authentication"), ("control_plane", "delivery")}
+    return ("destinations", *path[1:]) if path[:2] in shared else path
 
 
 def paths(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

@@ -80,7 +80,7 @@ class Session:
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
     ) -> None:
         """Keep the settings. Raises ``ValueError`` for a URL or an authentication that cannot work."""
-        self._base = _base(config.url or "")
+        self._base = base_url(config.url or "")
         self._auth = auth.build(config.authentication)
         self._timeout = config.timeout
         self._patience = patience or Patience()
@@ -190,7 +190,7 @@ class Session:
         return refused(what, reply.status, reply.body, retry_after_seconds=wait, temporary=temporary)
 
 
-def _base(text: str) -> httpx.URL:
+def base_url(text: str) -> httpx.URL:
     """Return the base URL. Raises ``ValueError`` that repeats no password."""
     allowed = "allowed: https://HOST[:PORT][/PATH]"
     try:

@@ -14,6 +14,7 @@ import structlog
 
 import agent
 from agent.app.commit import Committer
+from agent.app.inherit import inherit
 from agent.app.keep import Keeper
 from agent.app.lanes import RunningLane
 from agent.app.options import Options
@@ -31,7 +32,7 @@ from agent.streams.handles import Pool
 from agent.streams.hold import Holds
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from anyio.abc import TaskGroup
 
@@ -174,8 +175,9 @@ class Agent:
         return [lane.feed for lane in self.lanes.values()]
 
     def _settled_feeds(self) -> list[Feed] | None:
-        """Return the feeds of all lanes; None while a reload replaces lanes, or a run leaves some of them out."""
-        apart = self.options.destinations is not None or self.options.cursor_prefix
+        """Return the feeds of all lanes; None while some of them are missing: replaced, left out, or not known yet."""
+        plane = self.stats.control_plane
+        apart = self.options.destinations is not None or self.options.cursor_prefix or (plane and not plane.known)
         return None if apart or self._reloading.locked() else self._feeds()
 
     def _identity(self) -> AgentIdentity:
@@ -250,8 +252,13 @@ class Agent:
             dropped=dropped,
         )
 
-    async def reload(self, config: Config) -> None:
-        """Apply a new configuration: what is unchanged goes on, what changed starts anew at its cursors."""
+    async def reload(
+        self, config: Config, *, renamed: Mapping[str, str] | None = None, forgotten: Iterable[str] = ()
+    ) -> None:
+        """Apply a new configuration: what is unchanged goes on, what changed starts anew at its cursors.
+
+        ``renamed`` gives the cursors of old names to new ones; those of ``forgotten`` go once their lanes have ended.
+        """
         async with self._reloading:
             old = self.config
             rebuilt = (old.agent.hostname, old.agent.org_id, old.agent.type, old.agent.source_type) != (
@@ -262,7 +269,10 @@ class Agent:
             )
             self.config = config
             await self._reload_sources(old, config, everything=rebuilt)
-            await self._reload_lanes(old.destinations, config.destinations, everything=rebuilt)
+            await self._end_lanes(old.destinations, config.destinations, everything=rebuilt)
+            trouble = self._committer.trouble
+            if await inherit(self._store, renamed or {}, tuple(forgotten), stop=self.stop, trouble=trouble):
+                self._begin_lanes(old.destinations, config.destinations, everything=rebuilt)
             self.stats.config_reloads["applied"] += 1
             log.info("config_reloaded", sources=len(self.sources), lanes=len(self.lanes))
 
@@ -287,23 +297,27 @@ class Agent:
                 for lane in self.lanes.values():
                     self._begin(lane)
 
-    async def _reload_lanes(
+    async def _end_lanes(
         self, old: Sequence[DestinationConfig], new: Sequence[DestinationConfig], *, everything: bool
     ) -> None:
-        before = {d.name: d for d in old}
         after = {d.name: d for d in new}
         grace = self.config.agent.shutdown_grace_seconds
         async with anyio.create_task_group() as group:
-            for name, config in before.items():
-                if everything or after.get(name) != config:
-                    group.start_soon(self._remove_lane, name, grace)
-        for name, config in after.items():
-            if everything or before.get(name) != config:
-                self._add_lane(config)
-                if name in self.lanes:
-                    self._begin(self.lanes[name])
-        for name in before.keys() - after.keys():
+            for config in old:
+                if everything or after.get(config.name) != config:
+                    group.start_soon(self._remove_lane, config.name, grace)
+        for name in {d.name for d in old} - after.keys():
             self.stats.lanes.pop(name, None)
+
+    def _begin_lanes(
+        self, old: Sequence[DestinationConfig], new: Sequence[DestinationConfig], *, everything: bool
+    ) -> None:
+        before = {d.name: d for d in old}
+        for config in new:
+            if everything or before.get(config.name) != config:
+                self._add_lane(config)
+                if config.name in self.lanes:
+                    self._begin(self.lanes[config.name])
 
     async def _remove_lane(self, name: str, grace_seconds: float) -> None:
         if lane := self.lanes.pop(name, None):

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.cli.common import add_config, add_logging, configure_logging, moment, run_async, seconds
+from agent.cli.common import add_config, add_logging, completed, configure_logging, moment, run_async, seconds
 
 if TYPE_CHECKING:
     import argparse
@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     from agent.cli.run import outcome, stop_on_signals
     from agent.validate import load_for_run
 
-    config = _narrowed(load_for_run(arguments.config), arguments)
+    config = _narrowed(completed(load_for_run(arguments.config)), arguments)
     configure_logging(arguments, config, level="warning")
     options = _options(arguments)
     running = Agent(config, options=options)

@@ -40,6 +40,15 @@ def configure_logging(arguments: argparse.Namespace, config: Config | None, *, l
     )
 
 
+def completed(config: Config) -> Config:
+    """Return ``config`` with the destinations of the API, where it asks for them. Raises ``ApiError``."""
+    import anyio
+
+    from agent.app.remote_list import complete, wanted
+
+    return anyio.run(complete, config) if wanted(config) else config
+
+
 def run_async(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Run on asyncio; the error of one task surfaces as itself, not as a group of one."""
     import anyio

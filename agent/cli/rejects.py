@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from agent.cli.common import add_config, add_logging, configure_logging, moment, run_async, seconds
+from agent.cli.common import add_config, add_logging, completed, configure_logging, moment, run_async, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,7 +125,7 @@ def _drop(arguments: argparse.Namespace) -> int:
 def _replay(arguments: argparse.Namespace) -> int:
     from agent.app.replay import Result, replay
 
-    config = _load(arguments)
+    config = completed(_load(arguments))
     configure_logging(arguments, None, level="warning")
     found = _find(arguments, config)
     results: list[Result] = []

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from anyio.abc import TaskStatus
 
     from agent.app.agent import Agent
+    from agent.app.control import ControlPlane
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:  # argparse names no public type
@@ -37,7 +38,9 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 def run(arguments: argparse.Namespace) -> int:
     """Run the agent; returns the exit code."""
     from agent.app.agent import Agent
+    from agent.app.control import ControlPlane
     from agent.app.options import Options
+    from agent.app.remote_list import complete
     from agent.validate import load_for_run
 
     config = load_for_run(arguments.config)
@@ -47,13 +50,16 @@ def run(arguments: argparse.Namespace) -> int:
 
     async def main() -> None:
         nonlocal running
-        running = Agent(config, options=options)
+        plane = None if arguments.once else ControlPlane(config)
+        running = Agent(plane.initial if plane else await complete(config), options=options)
         async with anyio.create_task_group() as group:
-            await group.start(stop_on_signals, running, arguments.config)
-            if not arguments.once:
+            if plane:
                 from agent.app.admin import administer
 
+                running.stats.control_plane = plane.stats
                 group.start_soon(administer, running)
+                group.start_soon(plane.run, running)
+            await group.start(stop_on_signals, running, arguments.config, plane)
             await running.run()
             group.cancel_scope.cancel()
 
@@ -62,7 +68,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def stop_on_signals(
-    running: Agent, path: str | None = None, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
+    running: Agent,
+    path: str | None = None,
+    plane: ControlPlane | None = None,
+    *,
+    task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
 ) -> None:
     """SIGTERM and SIGINT stop, a second one ends the grace; SIGHUP reloads ``path``, if there is one."""
     numbers = [signal.SIGTERM, signal.SIGINT, *([signal.SIGHUP] if path else [])]
@@ -70,7 +80,7 @@ async def stop_on_signals(
         task_status.started()
         async for number in received:
             if number == signal.SIGHUP and path:
-                await _reload(running, path)
+                await _reload(running, path, plane)
             elif running.stop.is_set():
                 signal.signal(number, signal.SIG_DFL)
                 signal.raise_signal(number)
@@ -78,7 +88,7 @@ async def stop_on_signals(
                 running.stop.set()
 
 
-async def _reload(running: Agent, path: str) -> None:
+async def _reload(running: Agent, path: str, plane: ControlPlane | None) -> None:
     import structlog
 
     from agent.errors import ConfigError
@@ -90,7 +100,11 @@ async def _reload(running: Agent, path: str) -> None:
         return
     notify.reloading()
     try:
-        await running.reload(load_for_run(path))
+        config = load_for_run(path)
+        if plane:
+            await plane.reconfigure(running, config)
+        else:
+            await running.reload(config)
     except ConfigError as error:
         running.stats.config_reloads["refused"] += 1
         log.error("config_refused", problems=[str(p) for p in error.problems], then="the old one goes on")

@@ -98,7 +98,10 @@ def unresolved_secrets(loaded: Loaded) -> list[Problem]:
 def _empty(loaded: Loaded) -> list[Problem]:
     if loaded.config is None:
         return []
-    lists = {"sources": loaded.config.sources, "destinations": loaded.config.destinations}
+    plane = loaded.config.control_plane
+    lists: dict[str, Sequence[object]] = {"sources": loaded.config.sources}
+    if plane.url is None or not plane.destinations:
+        lists["destinations"] = loaded.config.destinations
     # A list with only broken items is empty as well, and that was said.
     return [
         loaded.problem(key, "an empty list", "at least one")

@@ -290,13 +290,15 @@ class ControlPlaneConfig(Model, frozen=True):
     proxy: str | None = None
     """Proxy URL; left out: from the environment; ``none``: direct."""
     tls: Tls = Tls()
+    delivery: Delivery = Delivery()
+    """How this host delivers to the API's destinations."""
 
 
 class Config(Model, frozen=True):
     """One configuration file."""
 
     sources: list[SourceConfig]
-    destinations: list[DestinationConfig]
+    destinations: list[DestinationConfig] = []
     agent: AgentConfig = AgentConfig()
     admin: AdminConfig = AdminConfig()
     hold: HoldConfig = HoldConfig()

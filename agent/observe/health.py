@@ -36,15 +36,20 @@ def _reasons(stats: AgentStats, now: float, stalled_after: float) -> Iterator[st
         yield "starting: the sources were not all looked at yet"
     if stats.state_error:
         yield f"state cannot be written: {mask_text(stats.state_error)}"
+    if plane := stats.control_plane:
+        if not plane.known:
+            yield f"control plane: no list of destinations yet{_because(plane.last_error)}"
+        yield from (f"control plane: {mask_text(problem)}" for problem in plane.problems)
     for name, lane in stats.lanes.items():
         if lane.state == "disabled":
             continue
         if lane.rejects_error:
             yield f"{name}: refused events cannot be written down: {mask_text(lane.rejects_error)}"
         if lane.state == "degraded":
-            yield f"{name}: degraded{_last_error(lane)}"
+            yield f"{name}: degraded{_because(lane.last_error)}"
         elif (seconds := stalled_seconds(lane, now)) > stalled_after:
-            yield f"{name}: {lane.behind_bytes} bytes wait, nothing was settled for {seconds:.0f} s{_last_error(lane)}"
+            waits = f"{lane.behind_bytes} bytes wait, nothing was settled for {seconds:.0f} s"
+            yield f"{name}: {waits}{_because(lane.last_error)}"
 
 
 def stalled_seconds(lane: LaneStats, now: float) -> float:
@@ -54,8 +59,8 @@ def stalled_seconds(lane: LaneStats, now: float) -> float:
     return max(0.0, now - max(lane.oldest_undelivered_at, lane.last_progress_at or 0.0))
 
 
-def _last_error(lane: LaneStats) -> str:
-    return f": {mask_text(lane.last_error)}" if lane.last_error else ""
+def _because(error: str | None) -> str:
+    return f": {mask_text(error)}" if error else ""
 
 
 def status_line(stats: AgentStats) -> str:

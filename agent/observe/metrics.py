@@ -124,6 +124,22 @@ class _AgentCollector(Collector):
         reloads = CounterMetricFamily(PREFIX + "config_reloads", "Configurations read again.", labels=["result"])
         _add(reloads, [], {**dict.fromkeys(("applied", "refused"), 0), **stats.config_reloads})
         yield reloads
+        yield from self._of_control_plane()
+
+    def _of_control_plane(self) -> Iterator[Metric]:
+        plane = self._stats.control_plane
+        if plane is None:
+            return
+        yield _gauge("control_plane_destinations", "Usable destinations of the API's list.", plane.destinations)
+        yield _gauge("control_plane_unusable", "Destinations of the list that cannot be run.", len(plane.problems))
+        yield _gauge(
+            "control_plane_last_fetch_timestamp_seconds",
+            "Unix time at which the list was last had; 0 when not since the start.",
+            plane.fetched_at or 0.0,
+        )
+        yield CounterMetricFamily(
+            PREFIX + "control_plane_failures", "Looks at the API's list that failed.", value=plane.failures
+        )
 
     def _of_lanes(self) -> Iterator[Metric]:
         lanes = self._stats.lanes.values()

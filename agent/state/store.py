@@ -276,6 +276,18 @@ class Store:
             db.execute("DELETE FROM started WHERE lane = ?", (lane,))
         self._keep_identity()
 
+    def rename_lanes(self, names: Mapping[str, str]) -> None:
+        """Give what lanes have under their old names to the new ones, all at once: names may be exchanged."""
+        apart = "\0"  # no lane's name has it
+        with self._transaction() as db:
+            for table in ("cursors", "started"):
+                for old, new in names.items():
+                    db.execute(f"UPDATE {table} SET lane = ? WHERE lane = ?", (apart + new, old))  # noqa: S608
+                for new in names.values():
+                    db.execute(f"DELETE FROM {table} WHERE lane = ?", (new,))  # noqa: S608
+                    db.execute(f"UPDATE {table} SET lane = ? WHERE lane = ?", (new, apart + new))  # noqa: S608
+        self._keep_identity()
+
     def has_started(self, lane: str, source: str) -> bool:
         """Tell whether ``lane`` has read ``source`` in an earlier run."""
         query = "SELECT 1 FROM started WHERE lane = ? AND source = ?"

@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from agent.cli import parser
 from agent.config.model import AgentConfig
 from agent.observe.metrics import PREFIX, RESULTS, STATES, exposition
-from agent.stats import AgentStats, LaneStats, SourceStats
+from agent.stats import AgentStats, ControlPlaneStats, LaneStats, SourceStats
 from agent.validate import load_checked
 
 ROOT = Path(__file__).parents[3]
@@ -37,6 +37,7 @@ def test_the_page_names_every_metric_with_its_labels_and_no_other() -> None:
         started_at=time.time(),
         sources={"s": SourceStats(source="s")},
         lanes={"d": LaneStats(destination="d")},
+        control_plane=ControlPlaneStats(),
     )
     text, _ = exposition(stats)
     exposed = {
