@@ -49,6 +49,8 @@ class Feed:
         self._starting_at_end: set[str] = set()
         self._left_out: dict[str, list[CursorRow]] = {}
         """Source → what the lane skips of it, until that is on disk."""
+        self._lost: dict[str, int] = {}
+        """Stream → where what this lane lost of it ended."""
         self._rung = anyio.Event()
 
     def attach(self, source: FileSource) -> None:
@@ -177,9 +179,11 @@ class Feed:
                 self.mark_settled({stream.id: self.settled.get(stream.id, 0)})
             return
         waited = self._now() - (stream.unplaced_at or 0.0)
-        if position >= stream.size or (waited < LOST_AFTER_SECONDS and not self._one_shot):
+        known = max(stream.size, stream.known_size)  # another lane may have written it off before
+        reported = self._lost.get(stream.id) == known
+        if position >= known or reported or (waited < LOST_AFTER_SECONDS and not self._one_shot):
             return
-        end = source.catalog.register.write_off(stream, position)
+        end = self._lost[stream.id] = source.catalog.register.write_off(stream, position)
         source.stats.lost_bytes += end - position
         log.error(
             "bytes_lost",
@@ -227,7 +231,7 @@ class Feed:
 
     def forget(self, stream: str) -> None:
         """Know nothing of a stream any more whose file was removed for good, and which the lane is past."""
-        for index in (self.settled, self._cursors, self._positions, self._home, self._unsettled):
+        for index in (self.settled, self._cursors, self._positions, self._home, self._unsettled, self._lost):
             index.pop(stream, None)
         for key, streams in list(self._ready.items()):
             streams.pop(stream, None)

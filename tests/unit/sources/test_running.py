@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
+import structlog
 
 from agent.sources.feed import Feed
 from agent.state.store import Store
@@ -156,6 +157,26 @@ async def test_two_lanes_read_the_same_lines_with_the_same_ids_and_they_are_coun
         group.cancel_scope.cancel()
     assert blocks[0] is blocks[1]
     assert follower.stats.events == 1000
+    other.close()
+    follower.close()
+
+
+def test_a_loss_is_said_for_every_destination_that_has_it_whichever_finds_it_first(logs: Path) -> None:
+    append(logs / "a.log", "one\ntwo\n")
+    follower = Follower(logs.parent / "state", logs / "*.log")
+    other = Feed("other", store=follower.store, now=follower.clock)
+    other.attach(follower.source)
+    follower.look()
+    other.begin()
+    (logs / "a.log").unlink()
+    follower.look()
+    with structlog.testing.capture_logs() as said:
+        follower.later()
+        other._take()
+        follower.later()
+        other._take()
+    lost = [entry for entry in said if entry["event"] == "bytes_lost"]
+    assert [(e["destination"], e["first_byte"], e["end_byte"]) for e in lost] == [("lane", 0, 8), ("other", 0, 8)]
     other.close()
     follower.close()
 
