@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from agent.bodies import Wrapped, parts, picked, total
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -37,7 +39,7 @@ class Block:
 
     def keep(self, indices: Sequence[int]) -> Block:
         """Return the block with only the events at ``indices`` (ascending); it still covers the same bytes."""
-        bodies = [self.bodies[i] for i in indices]
+        bodies = picked(self.bodies, indices)
         kinds = self.log_types
         return Block(
             stream=self.stream,
@@ -47,7 +49,7 @@ class Block:
             offsets=[self.offsets[i] for i in indices],
             bodies=bodies,
             log_types=kinds if isinstance(kinds, str) else [kinds[i] for i in indices],
-            size=sum(map(len, bodies)),
+            size=total(bodies),
         )
 
 
@@ -79,7 +81,7 @@ class Transaction:
     def __post_init__(self) -> None:
         """Sum the sizes unless the caller knows them."""
         if self.size < 0:
-            object.__setattr__(self, "size", sum(map(len, self.bodies)))
+            object.__setattr__(self, "size", total(self.bodies))
 
     def __len__(self) -> int:
         """Return the number of events."""
@@ -87,7 +89,9 @@ class Transaction:
 
     def unique_ids(self) -> list[str]:
         """Return the ``unique_id`` of every event, in order, as it stands in the event."""
-        made = [unique_id(s.stream, offset) for s in self.slices for offset in s.offsets]
+        made = [f"{s.stream}.{offset:x}" for s in self.slices for offset in s.offsets]
+        if all(isinstance(part, Wrapped) for part in parts(self.bodies)):
+            return made  # wrapped here, with ids made here
         return [own_id(body, name) for body, name in zip(self.bodies, made, strict=True)]
 
     def pick(self, indices: Iterable[int]) -> Transaction:
@@ -106,7 +110,7 @@ class Transaction:
                 offsets = [part.offsets[i - low] for i in wanted[first:at]]
                 slices.append(Slice(stream=part.stream, offsets=offsets, end=part.end))
         types = self.types if isinstance(self.types, str) else [self.types[i] for i in wanted]
-        return Transaction(bodies=[self.bodies[i] for i in wanted], slices=slices, types=types)
+        return Transaction(bodies=picked(self.bodies, wanted), slices=slices, types=types)
 
 
 def unique_id(stream: str, offset: int) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from agent.bodies import join
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
 def encode(bodies: Sequence[bytes]) -> bytes:
     """Return the lines of ``bodies``. Compact JSON holds no newline, so one event is one line."""
-    return b"\n".join([*bodies, b""])
+    return join(bodies, between=b"\n", after=b"\n") if bodies else b""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from agent.bodies import chained, lengths, total
 from agent.events import Slice, Transaction
 
 if TYPE_CHECKING:
@@ -39,8 +40,8 @@ class Batcher:
         self._turn = anyio.Lock()
         self._block: Block | None = None
         self._at = 0
-        self._ends: Sequence[int] = ()
-        """Bytes up to and including each event of the block in hand."""
+        self._ends: Sequence[int] | None = None
+        """Bytes up to and including each event of the block in hand; None while nobody had to know."""
 
     async def next(self) -> Transaction | None:
         """Return the next transaction, waiting for events; None when there will be none."""
@@ -67,7 +68,7 @@ class Batcher:
                     self._acks.open(step)
                 else:
                     self._acks.advance(step.stream, step.end)
-            return Transaction(bodies=parts.bodies, slices=parts.slices, size=parts.size, types=parts.types())
+            return Transaction(bodies=parts.bodies(), slices=parts.slices, size=parts.size, types=parts.types())
 
     def _full(self, parts: _Parts) -> bool:
         # An event waits that did not fit.
@@ -82,18 +83,29 @@ class Batcher:
             if block is None:
                 continue
             start = self._at
-            spent = self._ends[start - 1] if start else 0
-            stop = bisect_right(self._ends, spent + self._max_bytes - parts.size, start)
-            if stop == start and not parts.count:
-                stop = start + 1  # larger than a transaction may be: it travels alone
-            stop = min(stop, start + self._max_events - parts.count)
-            if stop == start:
-                return
+            stop = min(len(block.bodies), start + self._max_events - parts.count)
+            bodies, room = block.bodies[start:stop], self._max_bytes - parts.size
+            size = block.size if stop - start == len(block.bodies) else total(bodies)
+            if size > room and (stop > start + 1 or parts.count):
+                stop = self._fitting(block, start, stop, room)
+                if stop == start:
+                    if parts.count:
+                        return
+                    stop = start + 1  # larger than a transaction may be: it travels alone
+                bodies = block.bodies[start:stop]
+                size = total(bodies)
             last = stop == len(block.bodies)
-            parts.add(block, start, stop, block.end if last else block.offsets[stop], self._ends[stop - 1] - spent)
+            parts.add(block, start, bodies, block.end if last else block.offsets[stop], size)
             self._at = stop
             if last:
                 self._block = None
+
+    def _fitting(self, block: Block, start: int, stop: int, room: int) -> int:
+        """Return where the events from ``start`` on, at most to ``stop``, are more than ``room`` bytes."""
+        if self._ends is None:
+            self._ends = list(accumulate(lengths(block.bodies)))
+        spent = self._ends[start - 1] if start else 0
+        return bisect_right(self._ends, spent + room, start, stop)
 
     def _take(self, parts: _Parts) -> bool:
         """Take the next block in hand; one without events only moves its stream on."""
@@ -101,8 +113,7 @@ class Batcher:
         if block is None:
             return False
         if block.bodies:
-            self._block, self._at = block, 0
-            self._ends = list(accumulate(map(len, block.bodies)))
+            self._block, self._at, self._ends = block, 0, None
         elif parts.count:
             parts.order.append(block)
         else:
@@ -113,10 +124,10 @@ class Batcher:
 class _Parts:
     """A transaction in the making."""
 
-    __slots__ = ("_types", "bodies", "count", "order", "size", "slices")
+    __slots__ = ("_bodies", "_types", "count", "order", "size", "slices")
 
     def __init__(self) -> None:
-        self.bodies: list[bytes] = []
+        self._bodies: list[Sequence[bytes]] = []
         self.slices: list[Slice] = []
         self.order: list[Slice | Block] = []
         """Slices, and blocks without events between them, as they stand in their streams."""
@@ -124,8 +135,9 @@ class _Parts:
         self.size = 0
         self._types: list[tuple[str | Sequence[str], int]] = []
 
-    def add(self, block: Block, start: int, stop: int, end: int, size: int) -> None:
-        self.bodies += block.bodies[start:stop]
+    def add(self, block: Block, start: int, bodies: Sequence[bytes], end: int, size: int) -> None:
+        stop = start + len(bodies)
+        self._bodies.append(bodies)
         piece = Slice(stream=block.stream, offsets=block.offsets[start:stop], end=end)
         self.slices.append(piece)
         self.order.append(piece)
@@ -133,6 +145,10 @@ class _Parts:
         self.size += size
         kinds = block.log_types
         self._types.append((kinds if isinstance(kinds, str) else kinds[start:stop], stop - start))
+
+    def bodies(self) -> Sequence[bytes]:
+        """Return the events, in order."""
+        return chained(self._bodies)
 
     def types(self) -> str | Sequence[str]:
         """Return the subsystem of all events, or of each."""

@@ -5,18 +5,23 @@ The whole chunk is validated by one call; a chunk that is not plainly one object
 
 from __future__ import annotations
 
+from io import BytesIO
 from itertools import accumulate
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import UNSET
 
+from agent.bodies import wrapped
 from agent.parsers.base import Common, Parsed, broken, template
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_BETWEEN = (b'}\n{"', b'}\n{ "')
+_HEAD, _SPACED, _TAIL = {b'{"'}, {b"{ "}, {0x7D}
+_head, _third, _tail = itemgetter(slice(0, 2)), itemgetter(2), itemgetter(-2)
+_inside = itemgetter(slice(1, -2))
 
 
 class JsonLines:
@@ -40,26 +45,18 @@ class JsonLines:
 
     def parse(self, data: bytes, *, stream: str, start: int, create_time: str) -> Parsed:
         """Return one event per line that is not blank; a line that is no object keeps its text and the error."""
-        for between in _BETWEEN:
-            if data.startswith(between[2:]) and data.endswith(b"}\n"):
-                parsed = self._whole(data, between, stream, start, create_time)
-                if parsed is not None:
-                    return parsed
-        return self._line_by_line(data, stream, start, create_time)
+        return self._whole(data, stream, start, create_time) or self._line_by_line(data, stream, start, create_time)
 
-    def _whole(self, data: bytes, between: bytes, stream: str, start: int, create_time: str) -> Parsed | None:
+    def _whole(self, data: bytes, stream: str, start: int, create_time: str) -> Parsed | None:
         """Parse a chunk in which every line is plainly an object with members; None where that is not certain.
 
         Every line feed stands between ``}`` and ``{``. A JSON string holds no raw line feed and between ``}`` and ``{``
         inside a value there must be a comma, so in valid JSON each of them separates two values; with as many values
         as lines, each line is exactly one.
         """
-        pieces = data.split(between)
-        if data.count(b"\n") != len(pieces):
+        lines = BytesIO(data).readlines()  # finds line feeds several times faster than bytes.split
+        if not _plain(lines):
             return None
-        # Cheaper than cutting the whole chunk before it is split.
-        pieces[0] = pieces[0][len(between) - 2 :]
-        pieces[-1] = pieces[-1][:-2]
         if not data.isascii():
             try:
                 data.decode()
@@ -69,18 +66,18 @@ class JsonLines:
             found = self._decoder.decode_lines(data)
         except (msgspec.MsgspecError, RecursionError):
             return None
-        if len(found) != len(pieces):
+        if len(found) != len(lines):
             return None
-        step = len(between)
-        offsets = list(accumulate([len(piece) + step for piece in pieces[:-1]], initial=start))
+        pieces = list(map(_inside, lines))
+        offsets = list(accumulate(map(len, lines), initial=start))
+        offsets.pop()
         first = found[0]
         if found.count(first) == len(found):
             members, log_type, override = self._missing(first)
             if override:
                 return None
-            shape = template(stream=stream, create_time=create_time, members=members).replace(b"%b}}", b'"%b}}')
-            bodies = [shape % pair for pair in zip(offsets, pieces, strict=True)]
-            return Parsed(offsets=offsets, bodies=bodies, log_types=log_type)
+            shape = template(stream=stream, create_time=create_time, members=members)
+            return Parsed(offsets=offsets, bodies=wrapped(shape, offsets, pieces), log_types=log_type)
         return self._mixed(found, pieces, offsets, stream, create_time)
 
     def _mixed(
@@ -101,7 +98,7 @@ class JsonLines:
             key = tuple(members)
             shape = shapes.get(key)
             if shape is None:
-                shape = template(stream=stream, create_time=create_time, members=members).replace(b"%b}}", b'"%b}}')
+                shape = template(stream=stream, create_time=create_time, members=members)
                 shapes[key] = shape
             bodies.append(shape % (offset, piece))
             log_types.append(log_type)
@@ -152,6 +149,15 @@ class JsonLines:
         own = clean[1:-1].strip()
         added = msgspec.json.encode(members)[1:-1]
         return b",".join(part for part in (added, own) if part), log_type, False
+
+
+def _plain(lines: Sequence[bytes]) -> bool:
+    """Tell whether each line begins like an object with members and ends like one."""
+    try:
+        heads, tails = set(map(_head, lines)), set(map(_tail, lines))
+        return tails == _TAIL and (heads == _HEAD or (heads == _SPACED and set(map(_third, lines)) == {0x22}))
+    except IndexError:
+        return False
 
 
 def _reason(error: Exception) -> str:

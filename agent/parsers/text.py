@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from itertools import accumulate
-from typing import TYPE_CHECKING
 
 import msgspec
 
+from agent.bodies import wrapped
 from agent.parsers.base import Common, Parsed, template
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 _ENCODE = msgspec.json.Encoder().encode_lines
 
@@ -26,9 +24,8 @@ class Text:
 
     def parse(self, data: bytes, *, stream: str, start: int, create_time: str) -> Parsed:
         """Return one event per line that is not blank."""
-        lines = data.split(b"\n")
-        lines.pop()
-        offsets: Sequence[int] = list(accumulate([len(line) + 1 for line in lines[:-1]], initial=start))
+        offsets = list(accumulate(map(len, BytesIO(data).readlines()), initial=start))
+        offsets.pop()
         texts = data.decode("utf-8", "replace").replace("\r\n", "\n").split("\n")
         texts.pop()
         if not all(texts) or any(map(str.isspace, texts)):
@@ -42,6 +39,6 @@ class Text:
         encoded = _ENCODE(texts).split(b"\n")  # JSON strings hold no line feed, so this finds the lines again
         return Parsed(
             offsets=offsets,
-            bodies=[shape % pair for pair in zip(offsets, encoded, strict=False)],
+            bodies=wrapped(shape, offsets, encoded[: len(offsets)]),
             log_types=self._log_type,
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from agent.bodies import total
 from agent.events import Block
 from agent.parsers.base import broken, template
 from agent.streams.content import DAMAGED
@@ -183,7 +184,7 @@ class BlockReader:
             offsets=parsed.offsets,
             bodies=parsed.bodies,
             log_types=parsed.log_types,
-            size=sum(map(len, parsed.bodies)),
+            size=total(parsed.bodies),
         )
 
     def _count(self, block: Block, stream: Stream) -> None:
