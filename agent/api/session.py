@@ -181,9 +181,10 @@ class Session:
         if reply.status in _OK and not reply.complete:
             return ApiError(f"{what}: an answer of more than {MAX_BODY_BYTES} bytes", status=reply.status)
         temporary = reply.status in _RETRIED or reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        headers = httpx.Headers(reply.headers)
         wait = hints.retry_after_seconds(
-            retry_after=reply.headers.get_list("retry-after"),
-            date=reply.headers.get("date"),
+            retry_after=headers.get_list("retry-after"),
+            date=headers.get("date"),
             now=datetime.now(UTC),
             cap=math.inf,
         )

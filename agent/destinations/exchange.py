@@ -5,17 +5,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 import httpx
 
 from agent.auth.tokens import STAY
+from agent.destinations.http1 import Http1, Incoming
 from agent.destinations.verdict import Reply
 from agent.gunzip import Gunzip, GunzipError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Awaitable, Callable, Collection
 
     from agent.destinations.connections import Connections
 
@@ -25,6 +26,8 @@ ERROR_BODY_BYTES = 64 * 1024
 ERROR_BODY_SECONDS = 5.0
 _ENCODINGS = frozenset({"gzip", "x-gzip", "deflate"})
 """Of answers; none is asked for, and what is of another one is taken as it is."""
+
+_R = TypeVar("_R", httpx.Response, "httpx.Response | Incoming")
 
 
 async def exchange(
@@ -40,12 +43,12 @@ async def exchange(
     Raises ``httpx.TransportError``, ``ssl.SSLError``, ``TlsError``, ``SecretError``.
     """
     if auth is None:
-        return await _read(await _follow(request, connections, secret_headers), max_body_bytes)
+        return await _read(await _follow(request, connections, secret_headers, _answer), max_body_bytes)
     flow = auth.async_auth_flow(request)
     try:
         signed = await anext(flow)
         while True:
-            response = await _follow(signed, connections, secret_headers)
+            response = await _follow(signed, connections, secret_headers, _response)
             try:
                 signed = await flow.asend(response)
             except StopAsyncIteration:
@@ -56,19 +59,37 @@ async def exchange(
         await flow.aclose()
 
 
-async def _follow(request: httpx.Request, connections: Connections, secret_headers: Collection[str]) -> httpx.Response:
+async def _answer(transport: httpx.AsyncBaseTransport, request: httpx.Request) -> httpx.Response | Incoming:
+    """Send ``request``; a response that nobody but this module looks at needs no ``httpx.Response``."""
+    if isinstance(transport, Http1):
+        return await transport.send(request)
+    return await transport.handle_async_request(request)
+
+
+async def _response(transport: httpx.AsyncBaseTransport, request: httpx.Request) -> httpx.Response:
+    """Send ``request``; the response is for an authentication flow."""
+    response = await transport.handle_async_request(request)
+    response.request = request
+    return response
+
+
+async def _follow(
+    request: httpx.Request,
+    connections: Connections,
+    secret_headers: Collection[str],
+    send: Callable[[httpx.AsyncBaseTransport, httpx.Request], Awaitable[_R]],
+) -> _R:
     """Send ``request``, following 307 and 308; the response is unread, and a redirect when it led nowhere."""
     for hop in range(MAX_HOPS + 1):
         transport = await connections.get(request.url)
         try:
-            response = await transport.handle_async_request(request)
+            response = await send(transport, request)
         except httpx.RequestError as error:
             error.request = request
             raise
-        response.request = request
         if response.status_code not in REDIRECTS or hop == MAX_HOPS or request.extensions.get(STAY):
             break
-        url = _target(request.url, response.headers.get("location"))
+        url = _target(request.url, httpx.Headers(response.headers).get("location"))
         if url is None:
             break
         await _read(response, ERROR_BODY_BYTES)
@@ -99,7 +120,7 @@ def _target(url: httpx.URL, location: str | None) -> httpx.URL | None:
     return None if url.scheme == "https" != target.scheme else target
 
 
-async def _read(response: httpx.Response, max_body_bytes: int) -> Reply:
+async def _read(response: httpx.Response | Incoming, max_body_bytes: int) -> Reply:
     """Read the body and give the connection back; a body that is too long closes it.
 
     Only a 2XX needs its body whole. Of an error the status is enough: what arrived of its body before it was
@@ -118,16 +139,16 @@ async def _read(response: httpx.Response, max_body_bytes: int) -> Reply:
                     complete = False
     finally:
         await response.aclose()
-    return Reply(status=response.status_code, headers=response.headers, body=b"".join(chunks), complete=complete)
+    body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    return Reply(status=response.status_code, headers=response.headers, body=body, complete=complete)
 
 
-async def _collect(response: httpx.Response, chunks: list[bytes], max_bytes: int) -> bool:
+async def _collect(response: httpx.Response | Incoming, chunks: list[bytes], max_bytes: int) -> bool:
     """Append the decoded body to ``chunks``; False when it is longer than ``max_bytes``."""
     size = 0
-    encoding = response.headers.get("content-encoding", "").strip().lower()
-    gunzip = Gunzip(or_zlib=True) if encoding in _ENCODINGS else None
+    gunzip = Gunzip(or_zlib=True) if _encoding(response) in _ENCODINGS else None
     try:
-        async for chunk in response.aiter_raw():
+        async for chunk in response if isinstance(response, Incoming) else response.aiter_raw():
             if size > max_bytes:
                 continue
             for part in (chunk,) if gunzip is None else gunzip.feed(chunk):
@@ -145,3 +166,11 @@ async def _collect(response: httpx.Response, chunks: list[bytes], max_bytes: int
     if gunzip is not None and size <= max_bytes and not gunzip.is_whole:
         raise httpx.DecodingError("its gzip data ends early")
     return size <= max_bytes
+
+
+def _encoding(response: httpx.Response | Incoming) -> str:
+    """Return how the body is encoded."""
+    if isinstance(response, Incoming) and not any(name.lower() == b"content-encoding" for name, _ in response.headers):
+        return ""
+    found: str = httpx.Headers(response.headers).get("content-encoding", "")
+    return found.strip().lower()

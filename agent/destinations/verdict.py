@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+import httpx
+
 from agent import hints
 from agent.destinations import answers
 from agent.destinations.base import (
@@ -20,9 +22,8 @@ from agent.destinations.base import (
 from agent.destinations.text import excerpt
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
-
-    import httpx
 
     from agent.events import Transaction
 
@@ -34,7 +35,7 @@ class Reply:
     """A response with as much of its body as was read."""
 
     status: int
-    headers: httpx.Headers
+    headers: httpx.Headers | Sequence[tuple[bytes, bytes]]
     body: bytes
     complete: bool = True
     """False when the body was longer than what is read of one."""
@@ -92,13 +93,14 @@ def _failure(
     kind: Kind, reason: str, *, reply: Reply, processed: answers.Processed | None, now: datetime, cap: float
 ) -> Failure:
     """Return the failure with the latest hint of header and body."""
+    headers = httpx.Headers(reply.headers)
     return Failure(
         kind=kind,
         reason=reason,
         status=reply.status,
         retry_after_seconds=hints.retry_after_seconds(
-            retry_after=reply.headers.get_list("retry-after"),
-            date=reply.headers.get("date"),
+            retry_after=headers.get_list("retry-after"),
+            date=headers.get("date"),
             body_date=processed.retry_after_date if processed else None,
             body_seconds=processed.retry_after_delay_seconds if processed else None,
             now=now,
