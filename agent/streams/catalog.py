@@ -188,9 +188,8 @@ class Catalog:
     def _verified(self, stream: Stream, place: Place) -> bool:
         try:
             return continues(stream, place, first_bytes(place))
-        except DAMAGED as error:
-            self.register.trouble(place.path, error)
-            return False
+        except DAMAGED:
+            return False  # another file has the inode; what is wrong with it, if anything, is for _decide to say
 
     def _decide(self, place: Place, name: str) -> None:
         """Attach ``place`` to the stream it continues, note it as a copy, or begin a new stream.

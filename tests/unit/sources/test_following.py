@@ -6,6 +6,7 @@ The rows of field failures these show stand in the names: ``r4`` is about copytr
 from __future__ import annotations
 
 import gzip
+import lzma
 import os
 import shutil
 import socket
@@ -386,6 +387,24 @@ def test_folders_beside_the_files_of_a_glob_for_everything_are_not_worth_a_word(
     with structlog.testing.capture_logs() as logged:
         assert follower.poll() == ["one"]
     assert not [line for line in logged if line["event"] == "not_a_file"]
+
+
+def test_a_member_that_is_being_compressed_into_a_known_inode_is_waited_for_without_a_warning(
+    start: Start, logs: Path
+) -> None:
+    append(logs / "a.log", "one")
+    follower = start()
+    follower.poll()
+    append(logs / "b.log", "two")
+    follower.poll()
+    packed = lzma.compress(b"new one\n")
+    with structlog.testing.capture_logs() as said:
+        (logs / "b.log").write_bytes(packed[:20])
+        (logs / "b.log").rename(logs / "a.log.1.xz")
+        assert follower.poll() == []
+        (logs / "a.log.1.xz").write_bytes(packed)
+        assert follower.later() == ["new one"]
+    assert [entry for entry in said if entry["log_level"] == "warning"] == []
 
 
 # copytruncate
