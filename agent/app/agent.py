@@ -19,7 +19,7 @@ from agent.app.keep import Keeper
 from agent.app.lanes import RunningLane
 from agent.app.options import Options
 from agent.app.states import opened
-from agent.app.sweep import sweep
+from agent.app.sweep import Sweeper
 from agent.errors import StateError
 from agent.filters import AgentIdentity
 from agent.lane.rejects import Rejects
@@ -107,7 +107,8 @@ class Agent:
             self._begin(lane)
         outer.start_soon(self._committer.run)
         outer.start_soon(self._keeper.run, self.sources)
-        outer.start_soon(sweep, self._inputs, self._settled_feeds)
+        sweeper = Sweeper(self._inputs, self._settled_feeds, make_durable=self._store.make_durable)
+        outer.start_soon(sweeper.run)
 
     def _begin(self, lane: RunningLane) -> None:
         """Let ``lane`` read as soon as the state can say that it has begun; a one-shot run ends with ``StateError``."""

@@ -132,6 +132,18 @@ class Store:
             own.executemany(_PUT_COPY, copies)
             own.executemany(_PUT_CURSOR, settled)
 
+    def make_durable(self) -> None:
+        """Put everything committed so far on disk; it fsyncs, so call it on a thread. Raises ``OSError``."""
+        # What is not in the write-ahead log any more was fsynced when it was moved out of it.
+        try:
+            descriptor = os.open(f"{self.path}-wal", os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
     def checkpoint(self) -> None:
         """Move the write-ahead log into the database; it fsyncs, so call it on a thread."""
         with closing(sqlite3.connect(self.path, timeout=BUSY_SECONDS)) as db:

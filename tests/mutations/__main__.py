@@ -169,6 +169,13 @@ MUTATIONS = (
         tests="tests/unit/lane",
     ),
     Mutation(
+        promise="a spool segment goes only behind cursors that are on disk",
+        file="agent/app/sweep.py",
+        old="await anyio.to_thread.run_sync(self._make_durable)",
+        new="pass",
+        tests="tests/unit/app/test_sweep.py",
+    ),
+    Mutation(
         promise="a hold stays until the last destination is past it",
         file="agent/app/keep.py",
         old="if name not in needed:",
