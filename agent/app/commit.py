@@ -35,14 +35,16 @@ class Settled(Protocol):
 class Committer:
     """Moves the cursors of all lanes. While state.db cannot be written nothing is forgotten, and readiness says so."""
 
-    def __init__(self, store: Store, stats: AgentStats) -> None:
-        """Commit to ``store``; troubles are counted in ``stats``."""
+    def __init__(self, store: Store, stats: AgentStats, *, checkpoint_seconds: float = CHECKPOINT_SECONDS) -> None:
+        """Commit to ``store``, and look through it every ``checkpoint_seconds``; troubles are counted in ``stats``."""
         self._store = store
         self._stats = stats
         self._lanes: dict[str, tuple[Feed, Settled]] = {}
         self._pending: dict[str, dict[str, int]] = {}
         self._file = _file_id(store.path)
-        self._checkpoint_at = time.monotonic() + CHECKPOINT_SECONDS
+        self._checkpoint_seconds = checkpoint_seconds
+        self._checkpoint_at = time.monotonic() + checkpoint_seconds
+        self._damage: str | None = None
 
     def add(self, feed: Feed, settled: Settled) -> None:
         """Commit a lane's cursors from now on."""
@@ -74,7 +76,7 @@ class Committer:
             self.trouble("removed or replaced while in use; restart the agent")
             return False
         if not self._pending:
-            return True
+            return self._damage is None
         rows = {name: self._lanes[name][0].rows(moved) for name, moved in self._pending.items()}
         streams = {
             stream.id: stream.row()
@@ -89,10 +91,10 @@ class Committer:
         for name, moved in self._pending.items():
             self._lanes[name][0].mark_settled(moved)
         self._pending.clear()
-        if self._stats.state_error:
+        if self._stats.state_error and self._damage is None:
             log.info("state_write_recovered")
             self._stats.state_error = None
-        return True
+        return self._damage is None
 
     def trouble(self, error: sqlite3.Error | str) -> None:
         """Say, once, that the state cannot be written; the next commit that succeeds takes it back."""
@@ -103,8 +105,18 @@ class Committer:
 
     async def _checkpoint(self) -> None:
         if time.monotonic() >= self._checkpoint_at:
-            self._checkpoint_at = time.monotonic() + CHECKPOINT_SECONDS
-            await anyio.to_thread.run_sync(self._store.checkpoint)
+            self._checkpoint_at = time.monotonic() + self._checkpoint_seconds
+            damage = await anyio.to_thread.run_sync(self._store.checkpoint)
+            if damage and self._damage is None:
+                self._damage = damage
+                self._stats.state_errors += 1
+                self._stats.state_error = f"state.db is damaged: {damage}; the next start sets it aside"
+                log.error(
+                    "state_damaged_in_use",
+                    path=str(self._store.path),
+                    error=damage,
+                    then="delivery goes on; after a restart files are read from their beginning and sent again",
+                )
 
 
 def _file_id(path: Path) -> tuple[int, int] | None:
