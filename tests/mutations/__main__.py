@@ -92,9 +92,9 @@ MUTATIONS = (
         tests="tests/unit/test_filters.py",
     ),
     Mutation(
-        promise="a timeout counts nothing as sent",
+        promise="an attempt that raises counts nothing as sent",
         file="agent/lane/delivery.py",
-        old="answer = all_pending(part, failure)",
+        old="answer = all_pending(part, Failure(kind=Kind.RAISED, reason=raised))",
         new="answer = Answer()",
         tests="tests/pipeline",
     ),
@@ -164,8 +164,8 @@ MUTATIONS = (
     Mutation(
         promise="rejects are fsynced",
         file="agent/lane/rejects/writer.py",
-        old="            os.fsync(descriptor)\n        except",
-        new="            pass\n        except",
+        old="self._sync(descriptor)",
+        new="pass",
         tests="tests/unit/lane",
     ),
     Mutation(
@@ -178,9 +178,9 @@ MUTATIONS = (
     Mutation(
         promise="a hold stays until the last destination is past it",
         file="agent/app/keep.py",
-        old="if name not in needed:",
+        old="if name not in needs:",
         new="if True:",
-        tests="tests/e2e/test_hold.py",
+        tests="tests/unit/app/test_keep.py tests/e2e/test_hold.py",
     ),
     Mutation(
         promise="a poison event is isolated",

@@ -37,8 +37,11 @@ class Rejects:
         file_bytes: int = FILE_BYTES,
         max_bytes: Callable[[], int] = lambda: MAX_BYTES,
         dropped: Callable[[str, int], None] = lambda _destination, _events: None,
+        sync: Callable[[int], None] = os.fsync,
     ) -> None:
         """Write below ``state_dir``; nothing is created before the first refusal.
+
+        ``sync`` makes durable what was written to a descriptor, or raises ``OSError``.
 
         ``max_bytes`` bounds the rejects of all destinations together; ``dropped`` is told, in a thread and under the
         lock, of which destination and how many events the bound has cost.
@@ -48,6 +51,7 @@ class Rejects:
         self._file_bytes = file_bytes
         self._max_bytes = max_bytes
         self._dropped = dropped
+        self._sync = sync
 
     async def put(self, transaction: Transaction, refused: Mapping[int, Refusal]) -> None:
         """Write the refused events of ``transaction``; they are on disk when this returns. Raises ``OSError``."""
@@ -82,7 +86,7 @@ class Rejects:
             written = 0
             while written < len(data):
                 written += os.pwrite(descriptor, data[written:], size + written)
-            os.fsync(descriptor)
+            self._sync(descriptor)
         except OSError:
             os.ftruncate(descriptor, size)
             raise

@@ -175,3 +175,22 @@ async def test_no_descriptor_stays_open(tmp_path: Path) -> None:
     for n in range(20):
         await rejects.put(transaction(1, first=n), {0: INVALID})
     assert len(os.listdir("/proc/self/fd")) <= before  # noqa: PTH208 - counted, not used
+
+
+async def test_pain_13_a_refusal_is_kept_only_once_the_disk_has_it_and_a_failing_one_leaves_no_half(
+    tmp_path: Path,
+) -> None:
+    works: list[bool] = []
+
+    def sync(descriptor: int) -> None:
+        if not works:
+            raise OSError(5, "Input/output error")
+        os.fsync(descriptor)
+
+    rejects = Rejects(tmp_path, "d", sync=sync)
+    with pytest.raises(OSError, match="Input/output"):
+        await rejects.put(transaction(3), {1: INVALID})
+    assert list(rejects) == []
+    works.append(True)
+    await rejects.put(transaction(3), {1: INVALID})
+    assert len(list(rejects)) == 1
