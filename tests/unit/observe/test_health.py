@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from agent.observe.health import readiness, status_line
-from agent.stats import AgentStats, LaneStats, SourceStats
+from agent.stats import AgentStats, ControlPlaneStats, LaneStats, SourceStats
 
 NOW = 1_000_000.0
 
@@ -106,3 +106,15 @@ def test_the_status_line_tells_counts_lag_and_trouble_in_one_line() -> None:
     stats.state_error = "disk\nfull"
     assert status_line(stats).startswith("starting; ")
     assert status_line(stats).endswith("state: disk full")
+
+
+def test_destinations_of_the_api_speak_against_it_when_there_is_no_list_or_one_cannot_be_run() -> None:
+    stats = agent(lane())
+    stats.control_plane = ControlPlaneStats(known=True, last_error="cannot connect")
+    assert readiness(stats, now=NOW, stalled_after=300).ready  # the last list goes on
+    stats.control_plane = ControlPlaneStats(last_error="cannot connect")
+    found = readiness(stats, now=NOW, stalled_after=300)
+    assert found.reasons == ("control plane: no list of destinations yet: cannot connect",)
+    stats.control_plane = ControlPlaneStats(known=True, problems=["soc: name: taken", "x: token=hunter2"])
+    found = readiness(stats, now=NOW, stalled_after=300)
+    assert found.reasons == ("control plane: soc: name: taken", "control plane: x: token=***")
