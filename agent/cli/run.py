@@ -55,9 +55,11 @@ def run(arguments: argparse.Namespace) -> int:
         async with anyio.create_task_group() as group:
             if plane:
                 from agent.app.admin import administer
+                from agent.app.reporting import report_often
 
                 running.stats.control_plane = plane.stats
                 group.start_soon(administer, running)
+                group.start_soon(report_often, running)
                 group.start_soon(plane.run, running)
             await group.start(stop_on_signals, running, arguments.config, plane)
             await running.run()

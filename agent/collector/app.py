@@ -8,7 +8,11 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from agent.collector import reports
+from agent.collector.callers import of_caller
 from agent.collector.ingest import ingest
+from agent.collector.pages import page_routes
+from agent.collector.pages.render import Renderer
 from agent.receive.guard import problem, refusal
 from agent.receive.limits import Budget
 
@@ -25,13 +29,17 @@ def collector_app(store: Store, settings: Settings) -> Starlette:
     app = Starlette(
         routes=[
             Route("/v1/bulk_audit_events", ingest, methods=["POST"]),
+            Route("/v1/agent_connectors/{agent_id}/dynamic_stats", of_caller(reports.take), methods=["POST"]),
+            Route("/v1/agent_connectors/{agent_id}/dynamic_stats", of_caller(reports.show), methods=["GET"]),
             Route("/healthz", healthz, methods=["GET"]),
+            *page_routes(),
         ],
         exception_handlers={404: _not_found, 405: _wrong_method, 500: _internal},
     )
     app.router.redirect_slashes = False  # a redirect would tell callers without credentials which routes exist
     app.state.store = store
     app.state.settings = settings
+    app.state.renderer = Renderer(with_logout=bool(settings.tokens))
     app.state.budget = Budget(settings.max_waiting_bytes)
     return app
 

@@ -14,6 +14,7 @@ from agent.config.model import (
     DestinationConfig,
     FileSourceConfig,
     HttpSourceConfig,
+    ReportConfig,
     StdinSourceConfig,
 )
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 Finding: TypeAlias = "tuple[str, str, str]"
 """Key path, what was found, what is allowed."""
 
+_STATS_URL = re.compile(r"https?://[^/?#@\s]+(?:/[^?#\s]*)?\Z", re.IGNORECASE)
 _CREDENTIAL_HEADERS = re.compile(r"auth|token|key|secret|cookie|password", re.IGNORECASE)
 
 
@@ -49,6 +51,8 @@ def mistakes(structs: Iterable[tuple[str, object]]) -> Iterator[Finding]:
                 yield from _destination_mistakes(key, struct)
             case AdminConfig(listen=str() as listen) if not _is_listen_address(listen):
                 yield f"{key}.listen", repr(listen), "HOST:PORT (a port is at most 65535), unix:/path.sock, or null"
+            case ReportConfig(stats_url=str() as url) if not _STATS_URL.match(url):
+                yield f"{key}.stats_url", repr(url), "the address of a collector, https://HOST[:PORT], or null"
             case AgentConfig(state_dir=""):
                 yield f"{key}.state_dir", "''", "the path of a directory"
             case _:

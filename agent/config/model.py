@@ -294,6 +294,18 @@ class ControlPlaneConfig(Model, frozen=True):
     """How this host delivers to the API's destinations."""
 
 
+class ReportConfig(Model, frozen=True):
+    """Whom the agent tells how it is (WIRE 9.2)."""
+
+    stats_url: str | None = None
+    """Address of a collector; null: nobody is told."""
+    token: Secret | None = None
+    """Sent as ``Authorization: Bearer``."""
+    interval: Annotated[float, msgspec.Meta(ge=1, extra={"unit": "seconds"})] = 15.0
+    """Between two reports."""
+    tls: Tls = Tls()
+
+
 class Config(Model, frozen=True):
     """One configuration file."""
 
@@ -301,5 +313,6 @@ class Config(Model, frozen=True):
     destinations: list[DestinationConfig] = []
     agent: AgentConfig = AgentConfig()
     admin: AdminConfig = AdminConfig()
+    report: ReportConfig = ReportConfig()
     hold: HoldConfig = HoldConfig()
     control_plane: ControlPlaneConfig = ControlPlaneConfig()

@@ -99,4 +99,23 @@ def _take_over(connection: Connection) -> None:
     connection.execute(text("PRAGMA user_version=0"))
 
 
-STEPS: tuple[Callable[[Connection], None], ...] = (_events,)
+_FLEET = """
+CREATE TABLE agents (
+    org INTEGER NOT NULL, agent_id TEXT NOT NULL, seen_at BIGINT NOT NULL, report {BYTES} NOT NULL,
+    PRIMARY KEY (org, agent_id)
+);
+CREATE TABLE samples (
+    org INTEGER NOT NULL, agent_id TEXT NOT NULL, at BIGINT NOT NULL, sent BIGINT NOT NULL, dropped BIGINT NOT NULL,
+    lag_ms BIGINT NOT NULL, behind_bytes BIGINT NOT NULL, PRIMARY KEY (org, agent_id, at)
+) {CLUSTERED};
+CREATE INDEX samples_by_time ON samples (org, at);
+CREATE TABLE sessions (session {BYTES} NOT NULL PRIMARY KEY, token {BYTES} NOT NULL, expires_at BIGINT NOT NULL)
+"""
+
+
+def _fleet(connection: Connection) -> None:
+    """What agents report of themselves, and who looks at it."""
+    _run(connection, _FLEET)
+
+
+STEPS: tuple[Callable[[Connection], None], ...] = (_events, _fleet)

@@ -97,6 +97,10 @@ class Store:
         # Not left before it is done: the caller would not know whether it was.
         return await anyio.to_thread.run_sync(run, limiter=self._readers, abandon_on_cancel=False)
 
+    async def org(self, org_id: str) -> int:
+        """Return the number of an organisation; it is given one when it has none."""
+        return await anyio.to_thread.run_sync(self.orgs.make, self.database, org_id, limiter=self._readers)
+
     def count(self) -> int:
         """Return how many events there are, of all organisations."""
         with self.database.reading() as connection:

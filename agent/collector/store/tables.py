@@ -38,3 +38,35 @@ EVENTS = Table(
     Column("hostname", Text, nullable=False),
     Column("envelope", LargeBinary, nullable=False),  # the bytes received
 )
+
+AGENTS = Table(
+    "agents",
+    METADATA,
+    Column("org", Integer, primary_key=True),
+    Column("agent_id", Text, primary_key=True),
+    Column("seen_at", BigInteger, nullable=False),
+    Column("report", LargeBinary, nullable=False),  # the newest one, as received
+)
+"""Every agent that ever reported its statistics."""
+
+SAMPLES = Table(
+    "samples",
+    METADATA,
+    Column("org", Integer, primary_key=True),
+    Column("agent_id", Text, primary_key=True),
+    Column("at", BigInteger, primary_key=True),
+    Column("sent", BigInteger, nullable=False),  # since the sample before
+    Column("dropped", BigInteger, nullable=False),  # since the sample before
+    Column("lag_ms", BigInteger, nullable=False),
+    Column("behind_bytes", BigInteger, nullable=False),
+)
+"""What plots are made of: one row for each report, kept for some days."""
+
+SESSIONS = Table(
+    "sessions",
+    METADATA,
+    Column("session", LargeBinary, primary_key=True),  # hash of what the browser holds
+    Column("token", LargeBinary, nullable=False),  # hash of the token it was opened with
+    Column("expires_at", BigInteger, nullable=False),
+)
+"""Browsers that are logged in to the pages."""
