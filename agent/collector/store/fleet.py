@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from agent.collector.store.tables import AGENTS, SAMPLES
+from agent.collector.store.tables import AGENT_REPORTS, AGENT_SAMPLES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+_R, _S = AGENT_REPORTS.c, AGENT_SAMPLES.c
 
 SAMPLES_KEPT_MICROSECONDS = 8 * 86_400 * 1_000_000
 MOST_AGENTS = 200_000
@@ -48,13 +50,13 @@ class Point:
 
 def latest(connection: sa.Connection, org: int, *, limit: int = 1000) -> Sequence[sa.Row[str, int, bytes]]:
     """Return (agent_id, seen_at, report) of the organisation's agents, by id."""
-    query = sa.select(AGENTS.c.agent_id, AGENTS.c.seen_at, AGENTS.c.report).where(AGENTS.c.org == org)
-    return connection.execute(query.order_by(AGENTS.c.agent_id).limit(limit)).all()
+    query = sa.select(_R.agent_id, _R.seen_at, _R.report).where(_R.org == org)
+    return connection.execute(query.order_by(_R.agent_id).limit(limit)).all()
 
 
 def report_of(connection: sa.Connection, org: int, agent_id: str) -> tuple[int, bytes] | None:
     """Return (seen_at, report) of one agent."""
-    query = sa.select(AGENTS.c.seen_at, AGENTS.c.report).where(AGENTS.c.org == org, AGENTS.c.agent_id == agent_id)
+    query = sa.select(_R.seen_at, _R.report).where(_R.org == org, _R.agent_id == agent_id)
     found = connection.execute(query).first()
     return (found.seen_at, bytes(found.report)) if found else None
 
@@ -74,19 +76,19 @@ def put(
     Raises ``TooManyAgentsError`` for a new agent that is one too many.
     """
     known = connection.execute(
-        sa.update(AGENTS).where(AGENTS.c.org == org, AGENTS.c.agent_id == agent_id).values(seen_at=now, report=report)
+        sa.update(AGENT_REPORTS).where(_R.org == org, _R.agent_id == agent_id).values(seen_at=now, report=report)
     ).rowcount
     if not known:
-        count = connection.execute(sa.select(sa.func.count()).select_from(AGENTS).where(AGENTS.c.org == org)).scalar()
+        count = connection.execute(sa.select(sa.func.count()).select_from(AGENT_REPORTS).where(_R.org == org)).scalar()
         if (count or 0) >= MOST_AGENTS:
             raise TooManyAgentsError
-        connection.execute(sa.insert(AGENTS).values(org=org, agent_id=agent_id, seen_at=now, report=report))
-    same = sa.and_(SAMPLES.c.org == org, SAMPLES.c.agent_id == agent_id)
-    connection.execute(sa.delete(SAMPLES).where(same, SAMPLES.c.at < now - SAMPLES_KEPT_MICROSECONDS))
-    connection.execute(sa.delete(SAMPLES).where(same, SAMPLES.c.at == now))
+        connection.execute(sa.insert(AGENT_REPORTS).values(org=org, agent_id=agent_id, seen_at=now, report=report))
+    same = sa.and_(_S.org == org, _S.agent_id == agent_id)
+    connection.execute(sa.delete(AGENT_SAMPLES).where(same, _S.at < now - SAMPLES_KEPT_MICROSECONDS))
+    connection.execute(sa.delete(AGENT_SAMPLES).where(same, _S.at == now))
     again = before is not None and before.started == figures.started
     connection.execute(
-        sa.insert(SAMPLES).values(
+        sa.insert(AGENT_SAMPLES).values(
             org=org,
             agent_id=agent_id,
             at=now,
@@ -103,18 +105,18 @@ def put(
 
 def history(connection: sa.Connection, org: int, *, since: int, step: int, agent_id: str | None = None) -> list[Point]:
     """Return what happened since ``since``, in pieces of ``step`` microseconds, of one agent or of all together."""
-    own = SAMPLES.c.org == org if agent_id is None else sa.and_(SAMPLES.c.org == org, SAMPLES.c.agent_id == agent_id)
-    piece = (SAMPLES.c.at - since) // step
+    own = _S.org == org if agent_id is None else sa.and_(_S.org == org, _S.agent_id == agent_id)
+    piece = (_S.at - since) // step
     each = (
         sa.select(
             piece.label("piece"),
-            sa.func.sum(SAMPLES.c.sent).label("sent"),
-            sa.func.sum(SAMPLES.c.dropped).label("dropped"),
-            sa.func.max(SAMPLES.c.lag_ms).label("lag_ms"),
-            sa.func.max(SAMPLES.c.behind_bytes).label("behind_bytes"),
+            sa.func.sum(_S.sent).label("sent"),
+            sa.func.sum(_S.dropped).label("dropped"),
+            sa.func.max(_S.lag_ms).label("lag_ms"),
+            sa.func.max(_S.behind_bytes).label("behind_bytes"),
         )
-        .where(own, SAMPLES.c.at >= since)
-        .group_by(SAMPLES.c.agent_id, sa.text("piece"))
+        .where(own, _S.at >= since)
+        .group_by(_S.agent_id, sa.text("piece"))
         .subquery()
     )
     query = (

@@ -100,16 +100,16 @@ def _take_over(connection: Connection) -> None:
 
 
 _FLEET = """
-CREATE TABLE agents (
+CREATE TABLE agent_reports (
     org INTEGER NOT NULL, agent_id TEXT NOT NULL, seen_at BIGINT NOT NULL, report {BYTES} NOT NULL,
     PRIMARY KEY (org, agent_id)
 );
-CREATE TABLE samples (
+CREATE TABLE agent_samples (
     org INTEGER NOT NULL, agent_id TEXT NOT NULL, at BIGINT NOT NULL, sent BIGINT NOT NULL, dropped BIGINT NOT NULL,
     lag_ms BIGINT NOT NULL, behind_bytes BIGINT NOT NULL, PRIMARY KEY (org, agent_id, at)
 ) {CLUSTERED};
-CREATE INDEX samples_by_time ON samples (org, at);
-CREATE TABLE sessions (session {BYTES} NOT NULL PRIMARY KEY, token {BYTES} NOT NULL, expires_at BIGINT NOT NULL)
+CREATE INDEX agent_samples_by_time ON agent_samples (org, at);
+CREATE TABLE page_sessions (session {BYTES} NOT NULL PRIMARY KEY, token {BYTES} NOT NULL, expires_at BIGINT NOT NULL)
 """
 
 

@@ -39,8 +39,8 @@ EVENTS = Table(
     Column("envelope", LargeBinary, nullable=False),  # the bytes received
 )
 
-AGENTS = Table(
-    "agents",
+AGENT_REPORTS = Table(
+    "agent_reports",
     METADATA,
     Column("org", Integer, primary_key=True),
     Column("agent_id", Text, primary_key=True),
@@ -49,8 +49,8 @@ AGENTS = Table(
 )
 """Every agent that ever reported its statistics."""
 
-SAMPLES = Table(
-    "samples",
+AGENT_SAMPLES = Table(
+    "agent_samples",
     METADATA,
     Column("org", Integer, primary_key=True),
     Column("agent_id", Text, primary_key=True),
@@ -63,7 +63,7 @@ SAMPLES = Table(
 """What plots are made of: one row for each report, kept for some days."""
 
 SESSIONS = Table(
-    "sessions",
+    "page_sessions",
     METADATA,
     Column("session", LargeBinary, primary_key=True),  # hash of what the browser holds
     Column("token", LargeBinary, nullable=False),  # hash of the token it was opened with
