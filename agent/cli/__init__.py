@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 ran but something failed, 2 wrong usage or configuration.
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib
 import sys
 from typing import TYPE_CHECKING
@@ -41,9 +42,27 @@ def parser(only: Sequence[str] = ()) -> argparse.ArgumentParser:
     return top
 
 
+def quicken() -> None:
+    """Take a quarter of the time out of starting.
+
+    A program that imports makes much that lives on and few cycles. And structlog imports rich where it is installed, for
+    tracebacks, and httpx rich and click, for a command of its own; this program has no use for either.
+    """
+    gc.set_threshold(50_000)
+    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type] # makes importing it fail
+    if "structlog" in sys.modules or "rich" in sys.modules:
+        return
+    sys.modules["rich"] = None  # type: ignore[assignment] # makes importing it fail
+    try:
+        importlib.import_module("structlog")
+    finally:
+        del sys.modules["rich"]
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     given = sys.argv[1:] if arguments is None else arguments
+    quicken()
     parsed = parser(given[:1]).parse_args(given)
     try:
         return int(parsed.run(parsed))
