@@ -27,11 +27,14 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     )
     add_config(parser)
     add_logging(parser)
-    parser.add_argument("--against", metavar="FILE", help="file of a file destination")
+    parser.add_argument("--against", metavar="URL_OR_FILE", help="a collector, or the file of a file destination")
     parser.add_argument(
         "--destination", metavar="NAME", help="whose filters, rejects and cursors count (default: the one at --against)"
     )
     parser.add_argument("--source", action="append", metavar="NAME", help="only this source; may be repeated")
+    parser.add_argument(
+        "--token-file", metavar="FILE", help="bearer token for the collector (default: the destination's credentials)"
+    )
     parser.add_argument("--strict", action="store_true", help="what is not sent yet or was skipped is missing, too")
     parser.add_argument("--json", action="store_true", help="one JSON object")
     parser.set_defaults(run=run)
@@ -40,13 +43,15 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 def run(arguments: argparse.Namespace) -> int:
     """Compare, print, and return the exit code."""
     from agent.cli import reconcile_view
+    from agent.config.secrets import Secret
     from agent.reconcile.run import reconcile
     from agent.reconcile.targets import target
     from agent.validate import load_for_run
 
     config = _narrowed(load_for_run(arguments.config), arguments.source)
     configure_logging(arguments, None, level="error")
-    aim = target(config, against=arguments.against, destination=arguments.destination)
+    token = Secret(f"${{file:{arguments.token_file}}}") if arguments.token_file else None
+    aim = target(config, against=arguments.against, destination=arguments.destination, token=token)
     reports: list[Report] = []
 
     async def main() -> None:
