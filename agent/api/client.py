@@ -39,7 +39,7 @@ class Created:
 
 
 class Client:
-    """The API of one server. Every operation raises ``ApiError``, ``SecretError``, or ``UsageError`` before it asks."""
+    """The API of one server. Every operation raises ``ApiError``, or ``UsageError`` before it asks."""
 
     def __init__(self, session: Session, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         """Ask through ``session``, which is closed with the client."""

@@ -108,7 +108,7 @@ class Session:
         content: object = None,
         expected: Collection[int] = _OK,
     ) -> Response:
-        """Send a request until it is answered with one of ``expected``. Raises ``ApiError`` or ``SecretError``.
+        """Send a request until it is answered with one of ``expected``. Raises ``ApiError``.
 
         Tried again: no connection, no answer in time, 408, 425, 429 and 5xx, as long as there is patience; every
         operation of the API may be repeated.

@@ -16,11 +16,11 @@ import structlog
 from agent.api.errors import ApiError
 from agent.api.remote import identifier, title
 from agent.app.merge import merge
-from agent.app.remote_list import fetch, keep, recall, wanted
-from agent.errors import SecretError
+from agent.app.remote_list import connected, fetch, keep, recall, wanted
 from agent.stats import ControlPlaneStats
 
 if TYPE_CHECKING:
+    from agent.api.client import Client
     from agent.api.remote import Unusable
     from agent.app.agent import Agent
     from agent.app.remote_list import Remote
@@ -81,10 +81,16 @@ class ControlPlane:
         """Look at the list now and every ``refresh``, give or take a tenth, until cancelled."""
         await running.started.wait()
         while True:
-            wait = await self._look(running) if wanted(self._local) else None
-            rung = self._rung
-            with anyio.move_on_after(wait if wait is not None else float("inf")):
-                await rung.wait()
+            config = self._local
+            if not wanted(config):
+                await self._rung.wait()
+                continue
+            # One client for all looks: its token and its connection are kept.
+            async with connected(config) as client:
+                while wanted(self._local) and self._local.control_plane == config.control_plane:
+                    rung = self._rung
+                    with anyio.move_on_after(await self._look(running, client)):
+                        await rung.wait()
 
     async def reconfigure(self, running: Agent, config: Config) -> None:
         """Apply a new configuration file, with the list as it is known; then look at the list again."""
@@ -95,22 +101,21 @@ class ControlPlane:
         self._rung.set()
         self._rung = anyio.Event()
 
-    async def _look(self, running: Agent) -> float:
+    async def _look(self, running: Agent, client: Client) -> float:
         """Ask once and apply what has changed; return how many seconds to wait then."""
         config, last, stats = self._local, self._remote, self.stats
         pause = config.control_plane.refresh * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 # no secret
         if stats is None:
             return pause
         try:
-            found = await fetch(config, last)
-        except (ApiError, SecretError, ValueError) as error:
+            found = await fetch(client, config, last)
+        except ApiError as error:
             stats.failures += 1
             stats.last_error = str(error)
             if self._trouble != str(error):
                 self._trouble = str(error)
                 log.warning("control_plane_unreachable", error=str(error), then="the last list goes on")
-            hint = error.retry_after_seconds if isinstance(error, ApiError) else None
-            return max(pause, min(hint or 0.0, MOST_SECONDS) * random.uniform(1, 1 + JITTER))  # noqa: S311
+            return max(pause, min(error.retry_after_seconds or 0.0, MOST_SECONDS) * random.uniform(1, 1 + JITTER))  # noqa: S311
         if self._trouble is not None:
             self._trouble = None
             log.info("control_plane_recovered")

@@ -34,6 +34,8 @@ class Remote(msgspec.Struct, frozen=True, kw_only=True):
     org_id: str
     destinations: list[dict[str, Any]] = []
     credentials: dict[str, list[dict[str, Any]]] = {}
+    troubles: dict[str, str] = {}
+    """Id of a destination → why its credentials could not be had; those of an earlier time stand in."""
 
     def is_of(self, config: Config) -> bool:
         """Tell whether this is what ``config`` would be told; another server's list is not."""
@@ -79,54 +81,70 @@ def keep(config: Config, remote: Remote) -> None:
         part.unlink(missing_ok=True)
 
 
-async def fetch(config: Config, last: Remote | None) -> Remote:
-    """Ask for the whole list. Raises ``ApiError``, ``SecretError``, ``ValueError``: then the last list stays good.
+def connected(config: Config) -> Client:
+    """Return a client for the API; the pauses between looks are its patience. Close it when done."""
+    return Client(Session(config.control_plane, patience=_ONCE))
+
+
+async def fetch(client: Client, config: Config, last: Remote | None) -> Remote:
+    """Ask for the whole list. Raises ``ApiError``: then the last list stays good.
 
     A destination of ``last`` that is not listed any more is looked for by its id: only what the server says is gone
     is gone. A list cut short must not end a lane, or make it forget how far it was.
     """
-    async with Client(Session(config.control_plane, patience=_ONCE)) as client:
-        org_id = organisation(config) or None
-        found: list[dict[str, Any]] = []
-        async for page in client.destinations(DestinationQuery(org_id=org_id)):
-            found += page.rows
-        listed = {identifier(each) for each in found}
-        for each in last.destinations if last else ():
-            if (number := identifier(each)) and number not in listed:
-                try:
-                    found.append(await client.get_destination(number, org_id=org_id))
-                except NotFoundError:
-                    continue
-        credentials = {}
-        for each in found:
-            if (number := identifier(each)) and lacks_secret(each):
-                credentials[number] = await _credentials(client, number, org_id, last)
+    org_id = organisation(config) or None
+    found: list[dict[str, Any]] = []
+    async for page in client.destinations(DestinationQuery(org_id=org_id)):
+        found += page.rows
+    listed = {identifier(each) for each in found}
+    for each in last.destinations if last else ():
+        if (number := identifier(each)) and number not in listed:
+            try:
+                found.append(await client.get_destination(number, org_id=org_id))
+            except NotFoundError:
+                continue
+    credentials, troubles = await _credentials(client, found, org_id, last)
     return Remote(
-        url=config.control_plane.url or "", org_id=organisation(config), destinations=found, credentials=credentials
+        url=config.control_plane.url or "",
+        org_id=organisation(config),
+        destinations=found,
+        credentials=credentials,
+        troubles=troubles,
     )
 
 
-async def _credentials(client: Client, number: str, org_id: str | None, last: Remote | None) -> list[dict[str, Any]]:
-    """Return the credentials of one destination; when they cannot be had, those of last time: one destination's
-    trouble is not the list's.
+async def _credentials(
+    client: Client, found: list[dict[str, Any]], org_id: str | None, last: Remote | None
+) -> tuple[dict[str, list[dict[str, Any]]], dict[str, str]]:
+    """Return the credentials of the destinations that lack their secret, and what went wrong with which.
+
+    When they cannot be had, those of last time stand in: one destination's trouble is not the list's.
     """
-    try:
-        return await client.object_credentials(number, org_id=org_id)
-    except ApiError as error:
-        log.warning("destination_credentials_unknown", destination_id=number, error=str(error))
-        return last.credentials.get(number, []) if last else []
+    credentials: dict[str, list[dict[str, Any]]] = {}
+    troubles: dict[str, str] = {}
+    for number in (identifier(each) for each in found if lacks_secret(each)):
+        try:
+            credentials[number] = await client.object_credentials(number, org_id=org_id)
+        except ApiError as error:
+            troubles[number] = str(error)
+            if last is None or last.troubles.get(number) != str(error):
+                log.warning("destination_credentials_unknown", destination_id=number, error=str(error))
+            if last and number in last.credentials:
+                credentials[number] = last.credentials[number]
+    return credentials, troubles
 
 
 async def complete(config: Config) -> Config:
     """Return ``config`` with the destinations of the API: as they are now, else as they were. For runs that end.
 
-    What is wrong with single ones is logged. Raises ``ApiError`` or ``SecretError`` when there is no list at all.
+    What is wrong with single ones is logged. Raises ``ApiError`` when there is no list at all.
     """
     if not wanted(config):
         return config
     last = await anyio.to_thread.run_sync(recall, config)
     try:
-        found = await fetch(config, last)
+        async with connected(config) as client:
+            found = await fetch(client, config, last)
     except ApiError as error:
         if last is None:
             raise

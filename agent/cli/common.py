@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,8 +13,6 @@ if TYPE_CHECKING:
     from agent.config.model import Config
 
 DEFAULT_CONFIG = "/etc/audit-agent/config.yaml"
-_AGO = re.compile(r"(?:now)?-(\d+)\s*(s|m|h|d|w)|(\d+)\s*(s|m|h|d|w)\s+ago", re.IGNORECASE)
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
@@ -72,16 +69,17 @@ def _has_uvloop() -> bool:
 
 
 def moment(text: str) -> datetime:
-    """Parse RFC 3339, a date, ``now-2h`` or ``3d ago``; without a zone it is UTC. For argparse."""
-    if found := _AGO.fullmatch(text.strip()):
-        number, unit = found.group(1) or found.group(3), found.group(2) or found.group(4)
-        return datetime.now(UTC) - timedelta(**{_UNITS[unit.lower()]: int(number)})
+    """Parse a time as the API's dates are written: RFC 3339, a date, ``now-2h``, ``3d ago``. For argparse."""
+    from agent.api.dates import ALLOWED, DateError
+    from agent.api.dates import moment as read
+
     try:
-        parsed = datetime.now(UTC) if text.strip().lower() == "now" else datetime.fromisoformat(text)
-    except ValueError:
-        message = f"{text!r} is no time; allowed: 2026-05-04, 2026-05-04T12:00:00Z, now-2h, '3d ago'"
-        raise argparse.ArgumentTypeError(message) from None
-    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+        found = read(text, now=datetime.now(UTC))
+    except DateError:
+        found = None
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time; allowed: {ALLOWED}")
+    return found
 
 
 def seconds(text: str) -> float:

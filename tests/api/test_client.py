@@ -285,6 +285,15 @@ async def test_credentials_of_an_object_are_paged_by_id(api: AuditsApi) -> None:
     ]
 
 
+async def test_one_credential_is_read_by_its_id(api: AuditsApi) -> None:
+    api.receiver.script(Reply(200, {"spec": {"priority": 1}}))
+    async with client(api) as own:
+        assert await own.object_credential("c-1", org_id="o-1") == {"spec": {"priority": 1}}
+        with pytest.raises(NotFoundError):
+            await own.object_credential("c-2")
+    assert api.receiver.requests[0].target == "/base/v1/object_credentials/c-1?org_id=o-1"
+
+
 @pytest.mark.parametrize("fault", [Reply(503), Reply(429), Reply(408), Reply(drop=True), Reply(garbage=b"what\r\n")])
 async def test_a_fault_that_passes_is_tried_again(api: AuditsApi, fault: Reply) -> None:
     api.put("soc")

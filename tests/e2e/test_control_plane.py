@@ -15,6 +15,7 @@ from tests.support.logwriter import LogWriter
 from tests.support.oracle import judge
 from tests.support.processes import AgentProcess, command, wait_until, write_config
 from tests.support.receiver import Receiver, Reply
+from tests.support.service_accounts import document
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -238,6 +239,37 @@ def test_a_secret_the_list_lacks_comes_from_the_object_credentials(rig: Rig) -> 
         rig.wait_for_all(process)
         assert process.stop() == 0
     assert {request.headers["authorization"] for request in rig.receiver.requests} == {"Bearer high"}
+
+
+def test_credentials_that_cannot_be_had_are_said_once_and_trouble_that_destination_only(rig: Rig) -> None:
+    rig.add("soc")
+    rig.add("locked", authentication={"authentication_type": "http_bearer"})
+    answer = rig.api.receiver.answer
+    rig.api.receiver.answer = lambda r: Reply(403) if "object_credentials" in r.target else answer(r)
+    rig.writer.write(5)
+    with AgentProcess(rig.config) as process:
+        rig.wait_for_all(process)
+        rig.wait_for_a_look(process)
+        rig.api.credentials = [{"spec": {"priority": 1}, "status": {"password": "late"}}]
+        rig.api.receiver.answer = answer
+        wait_until(lambda: rig.receiver.ids().total() == 10, on_timeout=process.output)
+        assert process.stop() == 0
+    assert process.output().count('"destination_credentials_unknown"') == 1
+    assert {request.headers.get("authorization") for request in rig.receiver.requests} == {None, "Bearer late"}
+
+
+def test_one_token_of_a_service_account_serves_for_many_looks(rig: Rig) -> None:
+    account = rig.folder / "account.json"
+    account.write_text(document(f"{rig.api.url}/issuer"))
+    bearer = {"service_account": f"${{file:{account}}}"}
+    rig.configure(
+        plane={"authentication": {"authentication_type": "agilicus_bearer", "agilicus_bearer": bearer}, "refresh": "1s"}
+    )
+    rig.add("soc")
+    with AgentProcess(rig.config) as process:
+        rig.wait_for_a_look(process)
+        assert process.stop() == 0, process.output()
+    assert len(rig.api.issued) == 1
 
 
 def test_a_destination_with_agilicus_bearer_gets_the_agents_own_token(rig: Rig) -> None:
