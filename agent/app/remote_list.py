@@ -18,6 +18,7 @@ from agent.api.session import Patience, Session
 from agent.app.merge import merge
 
 if TYPE_CHECKING:
+    from agent.api.remote import Unusable
     from agent.config.model import Config
 
 log = structlog.get_logger(__name__)
@@ -134,6 +135,13 @@ async def _credentials(
     return credentials, troubles
 
 
+async def ask(config: Config, last: Remote | None = None) -> tuple[Config, list[Unusable]]:
+    """Return ``config`` with the destinations the API lists now, and those that cannot be run. Raises ``ApiError``."""
+    async with connected(config) as client:
+        found = await fetch(client, config, last)
+    return merge(config, found.destinations, found.credentials)
+
+
 async def complete(config: Config) -> Config:
     """Return ``config`` with the destinations of the API: as they are now, else as they were. For runs that end.
 
@@ -143,14 +151,12 @@ async def complete(config: Config) -> Config:
         return config
     last = await anyio.to_thread.run_sync(recall, config)
     try:
-        async with connected(config) as client:
-            found = await fetch(client, config, last)
+        whole, unusable = await ask(config, last)
     except ApiError as error:
         if last is None:
             raise
         log.warning("control_plane_unreachable", error=str(error), then="the last list goes on")
-        found = last
-    whole, unusable = merge(config, found.destinations, found.credentials)
+        whole, unusable = merge(config, last.destinations, last.credentials)
     for each in unusable:
         log.error("remote_destination_unusable", destination=each.name, destination_id=each.id, problem=each.problem)
     return whole

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.cli.check_sources import look_at
 from agent.cli.common import add_config
+from agent.cli.reach import Reached, reach
 from agent.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
@@ -47,8 +48,8 @@ def run(arguments: argparse.Namespace) -> int:
         warnings = sorted(loaded.warnings, key=lambda p: p.line)
         config = None if problems else loaded.config
     sources = look_at(config, connect=arguments.connect) if config else []
-    reached = _connect(config) if arguments.connect and config else {}
-    failed = any(reached.values()) or any(source.fails for source in sources)
+    reached = reach(config) if arguments.connect and config else Reached()
+    failed = reached.failed or any(source.fails for source in sources)
     code = 2 if problems else 1 if failed else 0
     if arguments.json:
         _print_json(code, problems, warnings, sources, reached)
@@ -57,34 +58,12 @@ def run(arguments: argparse.Namespace) -> int:
     return code
 
 
-def _connect(config: Config) -> dict[str, str | None]:
-    """Return per enabled destination why it cannot be reached, None for one that can."""
-    import anyio
-
-    from agent.destinations.probe import probe
-
-    async def probe_all() -> dict[str, str | None]:
-        outcomes: dict[str, str | None] = {}
-
-        async def one(index: int) -> None:
-            destination = config.destinations[index]
-            outcomes[destination.name] = await probe(destination)
-
-        async with anyio.create_task_group() as group:
-            for index, destination in enumerate(config.destinations):
-                if destination.enabled:
-                    group.start_soon(one, index)
-        return {d.name: outcomes[d.name] for d in config.destinations if d.enabled}
-
-    return anyio.run(probe_all)
-
-
 def _print_lines(
     file: str,
     problems: Sequence[Problem],
     warnings: Sequence[Problem],
     sources: Sequence[Found],
-    reached: dict[str, str | None],
+    reached: Reached,
 ) -> None:
     for problem in problems:
         print(problem, file=sys.stderr)
@@ -93,7 +72,9 @@ def _print_lines(
         print(text, file=sys.stderr)
     for source in sources:
         print(source.text)
-    for name, error in reached.items():
+    if reached.control_plane:
+        print(f"control plane: NOT reachable: {reached.control_plane}")
+    for name, error in reached.destinations.items():
         print(f"destination {name}: {'reachable' if error is None else f'NOT reachable: {error}'}")
     print(f"{file}: {len(problems)} problem(s), {len(warnings)} warning(s)")
 
@@ -103,14 +84,15 @@ def _print_json(
     problems: Sequence[Problem],
     warnings: Sequence[Problem],
     sources: Sequence[Found],
-    reached: dict[str, str | None],
+    reached: Reached,
 ) -> None:
     report: dict[str, Any] = {
         "ok": code == 0,
         "problems": [_as_object(problem) for problem in problems],
         "warnings": [_as_object(warning) for warning in warnings],
         "sources": [source.members for source in sources],
-        "destinations": [{"name": name, "error": error} for name, error in reached.items()],
+        "destinations": [{"name": name, "error": error} for name, error in reached.destinations.items()],
+        "control_plane": {"error": reached.control_plane},
     }
     print(json.dumps(report, indent=2, ensure_ascii=False))
 

@@ -313,3 +313,19 @@ def test_run_once_ships_to_the_apis_destinations_and_without_any_list_exits_1(ri
     done = command("run", "--once", "-c", str(rig.config))
     assert done.returncode == 0, done.stderr
     assert judge(rig.truth(), rig.receiver.events())
+
+
+def test_check_connect_asks_the_api_and_tries_its_destinations(rig: Rig) -> None:
+    rig.add("soc")
+    rig.api.put("dead", location="http://127.0.0.1:9/x")
+    rig.api.put("broken", filters=None)
+    done = command("check", "--connect", "-c", str(rig.config))
+    assert done.returncode == 1
+    assert "destination soc: reachable" in done.stdout
+    assert "destination dead: NOT reachable: Connection refused" in done.stdout
+    assert "destination broken: NOT reachable: no destination: " in done.stdout
+    rig.api.tokens.clear()
+    done = command("check", "--connect", "--json", "-c", str(rig.config))
+    assert done.returncode == 1
+    assert "401: UNAUTHORIZED" in json.loads(done.stdout)["control_plane"]["error"]
+    assert not rig.state.exists()
