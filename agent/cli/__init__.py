@@ -45,8 +45,8 @@ def parser(only: Sequence[str] = ()) -> argparse.ArgumentParser:
 def quicken() -> None:
     """Take a quarter of the time out of starting.
 
-    A program that imports makes much that lives on and few cycles. And structlog imports rich where it is installed, for
-    tracebacks, and httpx rich and click, for a command of its own; this program has no use for either.
+    A program that imports makes much that lives on and few cycles. And structlog imports rich where it is installed,
+    for tracebacks, and httpx rich and click, for a command of its own; this program has no use for either.
     """
     gc.set_threshold(50_000)
     sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type] # makes importing it fail
