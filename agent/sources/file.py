@@ -127,6 +127,7 @@ class FileSource:
         try:
             await self._scan(agent)
             self.scanned.set()
+            self._changed(None)  # a lane that runs already, as after a reload, was told to wait for this
             task_status.started()
             if self._one_shot:
                 await self._finish(agent)

@@ -104,6 +104,29 @@ async def test_a_one_shot_run_ends_when_everything_was_read(logs: Path) -> None:
     follower.close()
 
 
+async def test_a_lane_that_runs_already_reads_the_backlog_of_a_source_that_is_added_without_a_new_line(
+    logs: Path,
+) -> None:
+    for name in "abc":
+        append(logs / f"{name}.log", "one\n")
+    follower = Follower(logs.parent / "state", logs / "*.log")
+    texts: list[str] = []
+
+    async def read() -> None:
+        while len(texts) < 3 and (block := await follower.feed.next()):
+            texts.extend(json.loads(body)["event"]["message"] for body in block.bodies)
+
+    with anyio.fail_after(PATIENCE):
+        async with anyio.create_task_group() as group:
+            async with anyio.create_task_group() as reading:
+                reading.start_soon(read)
+                await anyio.lowlevel.checkpoint()
+                await group.start(follower.source.run, agent_stats())
+            group.cancel_scope.cancel()
+    assert texts == ["one"] * 3
+    follower.close()
+
+
 class Full(Store):
     """A state on a disk that is full while ``full`` is set."""
 
