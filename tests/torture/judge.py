@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from bisect import bisect_right
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
 
 SLACK_SECONDS = 3.0
 """How long before a cause an event may have been received, and not yet be settled on disk; more than enough."""
+READ_SECONDS = 30.0
+"""The same where only the time is known at which it was read: it may have waited in the queue."""
 _FEW = 5
 
 
@@ -69,7 +70,8 @@ def judge(truth: Truth, seen: Seen, journal: Journal) -> list[str]:
         found.append(_words(seen, f"under other ids, {first} and {other}", seen.renamed, journal, before, at))
         found.append(f"{seen.name}: by writer: {Counter(line[0] for line, *_ in seen.renamed)}")
     causes = [c for c in journal.causes if c.destination in (None, seen.name)]
-    strange = [again for again in seen.again if not _excused(again, causes, truth.pusher)]
+    slack = READ_SECONDS if seen.by_read_time else SLACK_SECONDS
+    strange = [again for again in seen.again if not _excused(again, causes, truth.pusher, slack)]
     if strange:
         found.append(_words(seen, "twice without a cause", strange, journal, strange[0][1], strange[0][2]))
     return found
@@ -116,14 +118,14 @@ def levels(log: str) -> Counter[str]:
     return Counter(e["event"] for e in events if e["level"] in ("warning", "error"))
 
 
-def _excused(again: tuple[Line, float, float], causes: list[Cause], pusher: Pusher) -> bool:
+def _excused(again: tuple[Line, float, float], causes: list[Cause], pusher: Pusher, slack: float) -> bool:
     """Tell whether something happened about when the event was received first, and before it came again."""
     line, first, at = again
     if line[0] == NAME and line[1] in pusher.repeated:
         return True
-    last = bisect_right(causes, at + SLACK_SECONDS, key=lambda cause: cause.end)
-    near = causes[: last + 64]
-    return any(c.start - SLACK_SECONDS <= first <= c.end + SLACK_SECONDS and at >= c.start - 1 for c in near)
+    if first == at:  # a time that the sender gave: it says nothing of when it was read
+        return any(cause.end >= first for cause in causes)
+    return any(c.start - slack <= first <= c.end + SLACK_SECONDS and at >= c.start - 1 for c in causes)
 
 
 def _words(

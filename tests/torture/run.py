@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-SETTLE_SECONDS = 180.0
+STUCK_SECONDS = 60.0
+"""Nothing arrived for so long: what is missing then will not come."""
 LIVE_SECONDS = 20.0
 """A fresh line has to be everywhere by then: seconds on an idle host, more on a busy one."""
 RSS_BUDGET = 256 << 20
@@ -120,7 +121,7 @@ def _write(scene: Scene, storm: Storm, seed: int, seconds: float) -> None:
         storm.tick(elapsed)
         full_until = elapsed + _STATE_RECOVERS_SECONDS if scene.disk.is_full() else full_until
         scene.agent.may_fail = elapsed < full_until
-        time.sleep(0.01)
+        time.sleep(0.02)
     storm.end()
 
 
@@ -128,7 +129,11 @@ def _settle(scene: Scene) -> list[str]:
     """Wait until everything has arrived, see that it is still alive, and judge."""
     truth = Truth(logs={log.name: log for log in scene.logs}, pusher=scene.pusher)
     scene.journal.note("everything is mended")
-    _until(scene, lambda: not any(missing(truth, seen) for seen in scene.seen), SETTLE_SECONDS)
+    scene.mended = time.monotonic()
+    scene.settings.clear()  # small transactions are slow
+    scene.configure()
+    scene.agent.reload()
+    _drain(scene, truth)
     scene.journal.note("a fresh line")
     for log in scene.logs:
         log.write(1)
@@ -150,6 +155,24 @@ def _settle(scene: Scene) -> list[str]:
     if scene.agent.peak_rss > RSS_BUDGET:
         found.append(f"{scene.agent.peak_rss >> 20} MiB of memory; {RSS_BUDGET >> 20} MiB are allowed")
     return scene.journal.findings + found
+
+
+def _drain(scene: Scene, truth: Truth) -> None:
+    """Wait until nothing is missing anywhere, for as long as anything arrives."""
+    scene.look()
+    left = [(seen, missing(truth, seen)) for seen in scene.seen]
+    counts, since = [len(lines) for _, lines in left], time.monotonic()
+    while any(counts) and time.monotonic() - since < STUCK_SECONDS:
+        time.sleep(0.5)
+        scene.agent.tick()
+        scene.look()
+        left = [(seen, [line for line in lines if not seen.has(line)]) for seen, lines in left]
+        before, counts = counts, [len(lines) for _, lines in left]
+        since = since if counts == before else time.monotonic()
+    for seen, lines in left:
+        if lines:
+            scene.journal.finding(f"{seen.name}: nothing came for {STUCK_SECONDS} s; {len(lines)} missing: {lines[:5]}")
+    print(f"everything was everywhere {time.monotonic() - scene.mended:.0f} s after the last fault was mended")
 
 
 def _until(scene: Scene, condition: Callable[[], bool], seconds: float) -> float | None:

@@ -35,6 +35,8 @@ class Scene:
         self.disk = Disk(folder / "state")
         self.settings: dict[str, Any] = {}
         """What a reload changes: see ``configure``."""
+        self.mended = 0.0
+        """When everything was mended (``time.monotonic()``)."""
         chance = random.Random(f"{seed} logs")
         self.logs = []
         for number in range(LOGS):
@@ -53,7 +55,7 @@ class Scene:
         rejects = Tail(self.folder / "state" / "state" / "rejects" / name, "*.jsonl")
         if name == ARCHIVE:
             tail = Tail(self.folder / "archive", "audit*.jsonl")
-            return Seen(name, lambda: archived(tail), rejects)
+            return Seen(name, lambda: archived(tail), rejects, by_read_time=True)
         tail = Tail(self.folder, f"{name}.received")
         return Seen(name, lambda: stored(tail), rejects)
 

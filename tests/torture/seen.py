@@ -45,9 +45,12 @@ class Tail:
 class Seen:
     """One destination's events."""
 
-    def __init__(self, name: str, events: Callable[[], Iterator[Event]], rejects: Tail) -> None:
-        """``events`` returns what is new."""
+    def __init__(
+        self, name: str, events: Callable[[], Iterator[Event]], rejects: Tail, *, by_read_time: bool = False
+    ) -> None:
+        """``events`` returns what is new; ``by_read_time``: with the time at which the agent read it."""
         self.name = name
+        self.by_read_time = by_read_time
         self.first: dict[Line, tuple[float, str]] = {}
         """Line → when it was received first, and under which id."""
         self.again: list[tuple[Line, float, float]] = []

@@ -12,7 +12,7 @@ Settings = dict[str, Any]
 
 
 def _transactions(chance: random.Random, _now: Mapping[str, Any]) -> Settings:
-    return {"sink events": chance.choice((20, 200, 1000))}
+    return {"sink events": chance.choice((50, 200, 1000))}
 
 
 def _in_flight(chance: random.Random, _now: Mapping[str, Any]) -> Settings:
