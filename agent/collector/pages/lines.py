@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -79,15 +80,15 @@ def has_user(user: str) -> Callable[[bytes], bool]:
 
 def has_text(text: str) -> Callable[[bytes], bool]:
     """Return the test whether an event's bytes hold ``text``, in any case."""
-    wanted = text.lower().encode()
-    # A program may have written what is not ASCII as escapes.
-    escaped = text.lower().encode("ascii", "backslashreplace")
+    # As it was typed, and as a string of JSON holds it, with and without escapes for what is not ASCII.
+    forms = {text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
+    wanted = [form.lower().encode("utf-8", "replace") for form in forms]
 
     def test(envelope: bytes) -> bool:
         found = envelope.lower()
         if not envelope.isascii():
             found = envelope.decode("utf-8", "replace").lower().encode()
-        return wanted in found or escaped in found
+        return any(form in found for form in wanted)
 
     return test
 

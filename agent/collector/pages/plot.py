@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 WIDTH, HEIGHT = 1000, 100
+_LEAST = 0.001
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +94,7 @@ def _round_up(value: float) -> float:
     """Return the next round number, so that labels are short."""
     if value <= 0:
         return 1.0
-    size = 1.0
+    value, size = max(value, _LEAST), 1.0
     while size * 10 <= value:
         size *= 10
     while size > value:
