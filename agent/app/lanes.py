@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -69,6 +70,7 @@ class RunningLane:
                 feed=feed,
                 rejects=rejects,
                 stats=stats,
+                settled=partial(store.settle, self.feed.lane),
             )
             if self._destination
             else None

@@ -37,6 +37,7 @@ def opened(directory: Path, options: Options) -> Iterator[Store]:
                 daemon.agent_id()
         identity = None if options.catalog else directory / IDENTITY
         with _closing(Store(directory / options.database, identity_file=identity)) as store:
+            store.recall_settled()
             if options.catalog:
                 store.adopt(directory / options.catalog)
             yield store

@@ -6,6 +6,8 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from agent.events import Slice
 
 
@@ -22,8 +24,9 @@ class _Span:
 class Acks:
     """Which part of each stream is settled without a gap. Slices of a stream are opened in stream order."""
 
-    def __init__(self) -> None:
-        """Know of no stream yet."""
+    def __init__(self, settled: Callable[[str, int], None] | None = None) -> None:
+        """Know of no stream yet. ``settled`` is told of each (stream, settled prefix in bytes) that moved."""
+        self._settled = settled
         self._open: dict[str, deque[_Span]] = {}
         self._by_slice: dict[int, _Span] = {}
         self._dirty: dict[str, int] = {}
@@ -59,9 +62,12 @@ class Acks:
             first = spans[0]
             self._dirty[piece.stream] = first.pending
             if first.pending < first.end:
-                return
+                break
             spans.popleft()
-        del self._open[piece.stream]
+        else:
+            del self._open[piece.stream]
+        if self._settled:
+            self._settled(piece.stream, self._dirty[piece.stream])
 
     def take_dirty(self) -> dict[str, int]:
         """Return stream → settled prefix (offset in bytes) for what moved since the last call."""

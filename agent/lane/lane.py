@@ -46,10 +46,11 @@ class Lane:
         feed: Feed,
         rejects: RefusalSink,
         stats: LaneStats,
+        settled: Callable[[str, int], None] | None = None,
     ) -> None:
-        """Wire the steps; nothing runs yet."""
+        """Wire the steps; nothing runs yet. ``settled`` is told of each (stream, settled prefix) that moved."""
         delivery = config.delivery
-        self.acks = Acks()
+        self.acks = Acks(settled)
         self._senders = delivery.max_in_flight
         self._retry = delivery.retry
         self._destination = destination

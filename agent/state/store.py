@@ -11,6 +11,7 @@ import sqlite3
 import time
 import uuid
 from contextlib import closing, contextmanager
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -19,7 +20,7 @@ import structlog
 from agent.errors import StateError
 from agent.state import identity
 from agent.state.identity import Identity
-from agent.state.reads import ReadMarks
+from agent.state.marks import Marks
 from agent.state.records import CopyRow, CursorRow, StreamRow
 from agent.state.schema import TABLES, VERSION
 from agent.state.sound import check, is_damage, set_aside
@@ -46,8 +47,12 @@ class Store:
         self.set_aside: Path | None = None
         self.lost = False
         """There was a database before, and what it said is gone: everything that exists is sent again."""
-        self.reads = ReadMarks(None if str(path) == ":memory:" else path.with_suffix(".reads"))
+        in_files = str(path) != ":memory:"
+        self.reads = Marks(path.with_suffix(".reads") if in_files else None)
         """How far each stream was read, as against settled."""
+        self._settled = Marks(path.with_suffix(".settled") if in_files else None)
+        self._keys: dict[str, dict[str, str]] = {}
+        """Stream → lane → key of the settled mark."""
         self._identity = identity_file
         self._is_new = False
         try:
@@ -117,6 +122,7 @@ class Store:
     def close(self) -> None:
         """Close the database; everything committed stays."""
         self.reads.close()
+        self._settled.close()
         self._db.close()
 
     def adopt(self, other: Path, *, cursors: bool = False) -> None:
@@ -234,6 +240,7 @@ class Store:
             db.execute("DELETE FROM streams WHERE id = ?", (stream,))
             db.execute("DELETE FROM cursors WHERE stream = ?", (stream,))
             db.execute("DELETE FROM copies WHERE stream = ?", (stream,))
+        self._unsettle(self._keys.pop(stream, {}).values())
         self.reads.forget(stream)
 
     def copies(self, source: str) -> list[CopyRow]:
@@ -279,6 +286,46 @@ class Store:
         rows = self._db.execute("SELECT stream, position, mark_at, mark FROM cursors WHERE lane = ?", (lane,))
         return [CursorRow(stream=r[0], position=r[1], mark_at=r[2], mark=r[3]) for r in rows]
 
+    def settle(self, lane: str, stream: str, position: int) -> None:
+        """Note that ``lane`` has settled ``stream`` up to ``position``, until its cursor is committed."""
+        keys = self._keys.setdefault(stream, {})
+        key = keys.get(lane)
+        if key is None:
+            key = keys[lane] = _key(lane, stream)
+        self._settled.put(key, position)
+
+    def recall_settled(self) -> None:
+        """Move the cursors to what an earlier run had settled when it was killed. Before any lane reads them.
+
+        Only cursors that were committed once are moved: a mark alone does not tell for whom it was made.
+        Raises ``StateError``.
+        """
+        try:
+            self._recall_settled()
+        except sqlite3.Error as error:
+            raise _out_of_reach(self.path, error) from error
+
+    def _recall_settled(self) -> None:
+        rows = self._db.execute("SELECT lane, stream, position FROM cursors").fetchall()
+        keys = {_key(lane, stream): (lane, stream, position) for lane, stream, position in rows}
+        self._settled.recall(keys)
+        moved = [(self._settled.get(key)[0], *row) for key, row in keys.items()]
+        ahead = [(offset, lane, stream) for offset, lane, stream, position in moved if offset > position]
+        if ahead:
+            with self._transaction() as db:
+                db.executemany("UPDATE cursors SET position = ? WHERE lane = ? AND stream = ?", ahead)
+                db.executemany(
+                    "UPDATE streams SET size = max(size, ?) WHERE id = ?",
+                    [(offset, stream) for offset, _lane, stream in ahead],
+                )
+        self._settled.clear()
+
+    def _unsettle(self, keys: Iterable[str]) -> None:
+        """Make sure that no mark outlives its cursor."""
+        for key in keys:
+            self._settled.put(key, 0)
+            self._settled.forget(key)
+
     def lanes(self) -> list[str]:
         """Return the name of every lane that ever committed a cursor."""
         return [r[0] for r in self._db.execute("SELECT DISTINCT lane FROM cursors")]
@@ -292,6 +339,7 @@ class Store:
 
     def drop_cursors(self, lane: str) -> None:
         """Forget where ``lane`` stood, for a job that is finished or a destination that is gone."""
+        self._unsettle([keys.pop(lane) for keys in self._keys.values() if lane in keys])
         with self._transaction() as db:
             db.execute("DELETE FROM cursors WHERE lane = ?", (lane,))
             db.execute("DELETE FROM started WHERE lane = ?", (lane,))
@@ -326,6 +374,10 @@ class Store:
 _PUT_CURSOR = "INSERT OR REPLACE INTO cursors VALUES (?,?,?,?,?)"
 _PUT_COPY = "INSERT OR REPLACE INTO copies VALUES (?,?,?,?,?,?,?,?,?)"
 _PUT_STREAM = "INSERT OR REPLACE INTO streams VALUES (?,?,?,?,?,?,?,?,?,?,?)"
+
+
+def _key(lane: str, stream: str) -> str:
+    return blake2b(f"{lane}\0{stream}".encode(), digest_size=16).hexdigest()
 
 
 def _cursor_values(lane: str, row: CursorRow) -> tuple[object, ...]:

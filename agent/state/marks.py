@@ -1,8 +1,11 @@
-"""Read marks: how far each stream was read, and the tail mark there, written before a byte of it is sent.
+"""Marks: offsets that outlive a kill at the price of one small write each, without an fsync and without a database.
 
-Cursors only tell what was settled. Between them and these marks lie the bytes that may have been sent under ids of
-their own: at the next start a file continues its stream only if it has them, too. One record for each stream,
-overwritten in place without an fsync: it outlives the process at the price of one small write for each block.
+*Read marks* tell how far each stream was read, with the tail mark there, before a byte of it is sent. Between them and
+the cursors lie the bytes that may have been sent under ids of their own: at the next start a file continues its stream
+only if it has them, too. *Settled marks* tell how far a lane has settled a stream since cursors were last committed, so
+that a kill sends again what was in flight, not what was delivered in the last moments before.
+
+One record for each key, overwritten in place.
 """
 
 from __future__ import annotations
@@ -20,13 +23,13 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-_RECORD = struct.Struct("<16sQ16s24s")  # stream, offset, mark, checksum
+_RECORD = struct.Struct("<16sQ16s24s")  # key, offset, mark, checksum
 _BYTES = 64
 """Never across a page, so that a kill leaves no half record; one that is torn all the same does not count."""
 
 
-class ReadMarks:
-    """The marks of all streams of one state. Opens its file when the first mark is asked for or put."""
+class Marks:
+    """Offsets by key, 32 hex digits. Opens its file when the first mark is asked for or put."""
 
     def __init__(self, path: Path | None) -> None:
         """Keep the marks at ``path``, None: nowhere. Touches nothing."""
@@ -38,7 +41,7 @@ class ReadMarks:
         self._failing = False
 
     def recall(self, known: Container[str]) -> None:
-        """Find the marks of an earlier run; those of streams that are not ``known`` make room."""
+        """Find the marks of an earlier run; those of keys that are not ``known`` make room."""
         if self._path is None or self._descriptor >= 0:
             return
         try:
@@ -55,22 +58,22 @@ class ReadMarks:
             else:
                 self._free.append(slot)
 
-    def get(self, stream: str) -> tuple[int, bytes]:
-        """Return the (offset, tail mark) put last for ``stream``; (0, b"") when none is known."""
-        slot = self._slots.get(stream)
+    def get(self, key: str) -> tuple[int, bytes]:
+        """Return the (offset, tail mark) put last for ``key``; (0, b"") when none is known."""
+        slot = self._slots.get(key)
         found = None if slot is None else _unpacked(os.pread(self._descriptor, _BYTES, slot * _BYTES))
         return found[1:] if found else (0, b"")
 
-    def put(self, stream: str, offset: int, mark: bytes) -> None:
-        """Note that ``stream`` was read up to ``offset``. A disk that fails costs the proof, not the delivery."""
+    def put(self, key: str, offset: int, mark: bytes = b"") -> None:
+        """Note ``offset`` for ``key``. A disk that fails costs the proof, not the delivery."""
         self.recall(())
         if self._path is None or self._descriptor < 0:
             return
-        slot = self._slots.get(stream)
+        slot = self._slots.get(key)
         if slot is None:
-            slot = self._slots[stream] = self._free.pop() if self._free else self._grow()
+            slot = self._slots[key] = self._free.pop() if self._free else self._grow()
         try:
-            os.pwrite(self._descriptor, _packed(stream, offset, mark), slot * _BYTES)
+            os.pwrite(self._descriptor, _packed(key, offset, mark), slot * _BYTES)
             self._failing = False
         except OSError as error:
             self._failed(self._path, error)
@@ -82,13 +85,21 @@ class ReadMarks:
     def _failed(self, path: Path, error: OSError) -> None:
         if not self._failing:
             self._failing = True
-            log.warning("read_mark_failed", path=str(path), error=error.strerror)
+            log.warning("mark_failed", path=str(path), error=error.strerror)
 
-    def forget(self, stream: str) -> None:
-        """Give the room of a stream that is no more to another one."""
-        slot = self._slots.pop(stream, None)
+    def forget(self, key: str) -> None:
+        """Give the room of a key that is no more to another one."""
+        slot = self._slots.pop(key, None)
         if slot is not None:
             self._free.append(slot)
+
+    def clear(self) -> None:
+        """Forget every mark, on disk, too."""
+        self._slots.clear()
+        self._free.clear()
+        self._end = 0
+        if self._descriptor >= 0:
+            os.ftruncate(self._descriptor, 0)
 
     def close(self) -> None:
         """Close the file, once."""
@@ -97,13 +108,14 @@ class ReadMarks:
             self._descriptor = -1
 
 
-def _packed(stream: str, offset: int, mark: bytes) -> bytes:
-    named = bytes.fromhex(stream)
+def _packed(key: str, offset: int, mark: bytes) -> bytes:
+    named = bytes.fromhex(key)
+    mark = mark.ljust(16, b"\0")
     return _RECORD.pack(named, offset, mark, _checksum(named, offset, mark))
 
 
 def _unpacked(record: bytes) -> tuple[str, int, bytes] | None:
-    """Return (stream, offset, mark), None when the record is torn or was never written."""
+    """Return (key, offset, mark), None when the record is torn or was never written."""
     if len(record) < _BYTES:
         return None
     named, offset, mark, checksum = _RECORD.unpack(record)
