@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from io import BytesIO
 from itertools import accumulate
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -41,6 +41,7 @@ class JsonLines:
             gc=False,
         )
         self._names = {f"member_{i}": name for i, name in enumerate(names)}
+        self._columns = [attrgetter(name) for name in list(self._names)[1:]]
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(probe)
 
     def parse(self, data: bytes, *, stream: str, start: int, create_time: str) -> Parsed:
@@ -78,7 +79,28 @@ class JsonLines:
                 return None
             shape = template(stream=stream, create_time=create_time, members=members)
             return Parsed(offsets=offsets, bodies=wrapped(shape, offsets, pieces), log_types=log_type)
-        return self._mixed(found, pieces, offsets, stream, create_time)
+        return self._alike(found, pieces, offsets, stream, create_time) or self._mixed(
+            found, pieces, offsets, stream, create_time
+        )
+
+    def _alike(
+        self,
+        found: Sequence[Any],
+        pieces: Sequence[bytes],
+        offsets: Sequence[int],
+        stream: str,
+        create_time: str,
+    ) -> Parsed | None:
+        """Parse lines that all name a log_type and lack the same members; None when these do not."""
+        kinds = list(map(_KIND, found))
+        if self._common.subsystem is not None or set(map(type, kinds)) != {str}:
+            return None
+        for column in self._columns:
+            if list(map(column, found)).count(UNSET) not in {0, len(found)}:
+                return None
+        members, _log_type, _override = self._missing(found[0])
+        shape = template(stream=stream, create_time=create_time, members=members)
+        return Parsed(offsets=offsets, bodies=wrapped(shape, offsets, pieces), log_types=kinds)
 
     def _mixed(
         self,
@@ -149,6 +171,9 @@ class JsonLines:
         own = clean[1:-1].strip()
         added = msgspec.json.encode(members)[1:-1]
         return b",".join(part for part in (added, own) if part), log_type, False
+
+
+_KIND = attrgetter("member_0")
 
 
 def _plain(lines: Sequence[bytes]) -> bool:
