@@ -14,7 +14,7 @@ import structlog
 
 import agent
 from agent.app.commit import Committer
-from agent.app.inherit import inherit
+from agent.app.inherit import forget, inherit
 from agent.app.keep import Keeper
 from agent.app.lanes import RunningLane
 from agent.app.options import Options
@@ -32,7 +32,7 @@ from agent.streams.handles import Pool
 from agent.streams.hold import Holds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     from anyio.abc import TaskGroup
 
@@ -254,11 +254,16 @@ class Agent:
         )
 
     async def reload(
-        self, config: Config, *, renamed: Mapping[str, str] | None = None, forgotten: Iterable[str] = ()
+        self,
+        config: Config,
+        *,
+        renamed: Mapping[str, str] | None = None,
+        between: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """Apply a new configuration: what is unchanged goes on, what changed starts anew at its cursors.
 
-        ``renamed`` gives the cursors of old names to new ones; those of ``forgotten`` go once their lanes have ended.
+        ``renamed`` gives the cursors of old names to new ones; ``forget`` the old ones then. ``between`` is called when
+        what ends has ended, and before anything begins.
         """
         async with self._reloading:
             old = self.config
@@ -272,10 +277,18 @@ class Agent:
             await self._reload_sources(old, config, everything=rebuilt)
             await self._end_lanes(old.destinations, config.destinations, everything=rebuilt)
             trouble = self._committer.trouble
-            if await inherit(self._store, renamed or {}, tuple(forgotten), stop=self.stop, trouble=trouble):
+            if await inherit(self._store, renamed or {}, stop=self.stop, trouble=trouble):
+                if between:
+                    await between()
                 self._begin_lanes(old.destinations, config.destinations, everything=rebuilt)
             self.stats.config_reloads["applied"] += 1
             log.info("config_reloaded", sources=len(self.sources), lanes=len(self.lanes))
+
+    async def forget(self, names: Iterable[str]) -> None:
+        """Forget how far lanes were that have ended for good."""
+        async with self._reloading:
+            gone = [name for name in names if name not in self.lanes]
+            await forget(self._store, gone, stop=self.stop, trouble=self._committer.trouble)
 
     async def _reload_sources(self, old: Config, new: Config, *, everything: bool) -> None:
         before = {s.name: s for s in old.sources}

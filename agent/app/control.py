@@ -142,14 +142,23 @@ class ControlPlane:
             if number and number in after and after[number] != name and not {name, after[number]} & local
         }
         gone = {name for number, name in before.items() if number and number not in after} - local - set(after.values())
-        if new.destinations != running.config.destinations or gone or renamed:
-            await running.reload(new, renamed=renamed, forgotten=gone)
-            log.info(
-                "remote_destinations_changed",
-                added=sorted(after[number] for number in after.keys() - before.keys()),
-                removed=sorted(gone),
-                renamed=renamed,
-                destinations=len(after),
-            )
-        # After it was applied: what a crash in between leaves behind is found out once more.
-        await anyio.to_thread.run_sync(keep, self._local, found)
+        kept = False
+
+        async def written() -> None:
+            nonlocal kept
+            kept = await anyio.to_thread.run_sync(keep, self._local, found)
+
+        if new.destinations == running.config.destinations and not gone:
+            await written()
+            return
+        # In this order, so that a crash in between finds the cursors of whatever list the next start has.
+        await running.reload(new, renamed=renamed, between=written)
+        if kept and (old := gone | (renamed.keys() - set(after.values()))):
+            await running.forget(old)
+        log.info(
+            "remote_destinations_changed",
+            added=sorted(after[number] for number in after.keys() - before.keys()),
+            removed=sorted(gone),
+            renamed=renamed,
+            destinations=len(after),
+        )

@@ -67,8 +67,8 @@ def recall(config: Config) -> Remote | None:
     return kept if kept.is_of(config) else None
 
 
-def keep(config: Config, remote: Remote) -> None:
-    """Write ``remote`` down, whole or not at all; it holds secrets, so only the agent may read it."""
+def keep(config: Config, remote: Remote) -> bool:
+    """Write ``remote`` down, whole or not at all, and tell whether; it holds secrets, so only the agent may read it."""
     path = Path(config.agent.state_dir) / FILE
     part = path.with_suffix(".part")
     try:
@@ -80,6 +80,8 @@ def keep(config: Config, remote: Remote) -> None:
     except OSError as error:
         log.warning("control_plane_cache_not_kept", path=str(path), error=error.strerror)
         part.unlink(missing_ok=True)
+        return False
+    return True
 
 
 def connected(config: Config) -> Client:

@@ -345,13 +345,14 @@ class Store:
             db.execute("DELETE FROM started WHERE lane = ?", (lane,))
         self._keep_identity()
 
-    def rename_lanes(self, names: Mapping[str, str]) -> None:
-        """Give what lanes have under their old names to the new ones, all at once: names may be exchanged."""
+    def copy_lanes(self, names: Mapping[str, str]) -> None:
+        """Give new lanes what the old ones have, all at once: names may be exchanged. The old ones keep theirs."""
         apart = "\0"  # no lane's name has it
         with self._transaction() as db:
-            for table in ("cursors", "started"):
+            for table, rest in (("cursors", "stream, position, mark_at, mark"), ("started", "source")):
                 for old, new in names.items():
-                    db.execute(f"UPDATE {table} SET lane = ? WHERE lane = ?", (apart + new, old))  # noqa: S608
+                    copied = f"INSERT INTO {table} (lane, {rest}) SELECT ?, {rest} FROM {table} WHERE lane = ?"  # noqa: S608
+                    db.execute(copied, (apart + new, old))
                 for new in names.values():
                     db.execute(f"DELETE FROM {table} WHERE lane = ?", (new,))  # noqa: S608
                     db.execute(f"UPDATE {table} SET lane = ? WHERE lane = ?", (new, apart + new))  # noqa: S608

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import random
 import signal
 import stat
+import time
 from base64 import b64decode
 from typing import TYPE_CHECKING, Any
 
@@ -39,13 +41,18 @@ class Rig:
         self.writer = LogWriter(self.logs / "app.log")
         self.config = self.configure()
 
-    def configure(self, *destinations: dict[str, Any], plane: dict[str, Any] | None = None) -> Path:
+    def configure(
+        self,
+        *destinations: dict[str, Any],
+        plane: dict[str, Any] | None = None,
+        source: dict[str, Any] | None = None,
+    ) -> Path:
         bearer = {"authentication_type": "agilicus_bearer", "agilicus_bearer": {"token": f"${{file:{self.token}}}"}}
         given = {"url": self.api.url, "refresh": "1s", "authentication": bearer, "delivery": QUICK}
         return write_config(
             self.folder / "config.yaml",
             agent={"state_dir": str(self.state), "shutdown_grace_seconds": 5, "org_id": "o-1"},
-            sources=[{"name": "app", "include": [f"{self.logs}/*.log"]}],
+            sources=[{"name": "app", "include": [f"{self.logs}/*.log"], **(source or {})}],
             control_plane=given | (plane or {}),
             **({"destinations": list(destinations)} if destinations else {}),
         )
@@ -157,6 +164,28 @@ def test_a_renamed_destination_goes_on_where_it_was(rig: Rig) -> None:
         rig.wait_for_all(process)
         assert process.stop() == 0, process.output()
     assert judge(rig.truth(), rig.receiver.events()).twice == 0
+
+
+def test_kills_around_renames_lose_nothing_even_where_a_start_begins_at_the_end(rig: Rig) -> None:
+    made = rig.add("name-0")
+    rig.configure(source={"start_at": "end"})
+    rng = random.Random(7)
+    with AgentProcess(rig.config) as process:
+        process.wait_for_output("remote_destinations_changed")
+        process.kill()
+    for n in range(1, 6):
+        rig.writer.write(20)
+        with AgentProcess(rig.config) as process:
+            wait_until(lambda n=n: process.output().count('"agent_started"') > n, on_timeout=process.output)
+            time.sleep(rng.uniform(0, 0.5))
+            rig.api.destinations[made["metadata"]["id"]] = {**made, "spec": {**made["spec"], "name": f"name-{n}"}}
+            rig.writer.write(20)
+            time.sleep(rng.uniform(0, 1.5))
+            process.kill()
+    with AgentProcess(rig.config) as process:
+        wait_until(lambda: process.output().count('"agent_started"') > 6, on_timeout=process.output)
+        rig.wait_for_all(process)
+        assert process.stop() == 0, process.output()
 
 
 def test_a_deleted_destination_gets_nothing_more_and_begins_anew_when_it_is_made_again(rig: Rig) -> None:

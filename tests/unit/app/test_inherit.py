@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
-from agent.app.inherit import inherit
+from agent.app.inherit import forget, inherit
 from agent.state.records import CursorRow
 from agent.state.store import Store
 
@@ -33,20 +33,20 @@ def position(store: Store, lane: str) -> list[int]:
     return [row.position for row in store.cursors(lane)]
 
 
-async def test_names_are_exchanged_and_chained_at_once(store: Store) -> None:
+async def test_names_are_exchanged_and_chained_at_once_and_old_ones_keep_theirs(store: Store) -> None:
     stop = anyio.Event()
-    assert await inherit(store, {"a": "b", "b": "a", "c": "d"}, (), stop=stop, trouble=_unexpected)
-    assert [position(store, lane) for lane in "abcd"] == [[2], [1], [], [3]]
-    assert [store.has_started(lane, "app") for lane in "abcd"] == [True, True, False, True]
+    assert await inherit(store, {"a": "b", "b": "a", "c": "d"}, stop=stop, trouble=_unexpected)
+    assert [position(store, lane) for lane in "abcd"] == [[2], [1], [3], [3]]
+    assert [store.has_started(lane, "app") for lane in "abcd"] == [True, True, True, True]
 
 
 async def test_a_name_that_had_cursors_long_ago_gets_those_of_the_lane_that_took_it(store: Store) -> None:
-    assert await inherit(store, {"a": "c"}, (), stop=anyio.Event(), trouble=_unexpected)
+    assert await inherit(store, {"a": "c"}, stop=anyio.Event(), trouble=_unexpected)
     assert position(store, "c") == [1]
 
 
 async def test_what_is_deleted_is_forgotten_and_nothing_else(store: Store) -> None:
-    assert await inherit(store, {}, ("b",), stop=anyio.Event(), trouble=_unexpected)
+    assert await forget(store, ("b",), stop=anyio.Event(), trouble=_unexpected)
     assert [position(store, lane) for lane in "abc"] == [[1], [], [3]]
     assert not store.has_started("b", "app")
 
@@ -61,7 +61,7 @@ async def test_while_the_state_cannot_be_written_it_is_tried_again(store: Store,
         troubles.append(str(error))
         other.rollback()
 
-    assert await inherit(store, {"a": "z"}, (), stop=anyio.Event(), trouble=trouble)
+    assert await inherit(store, {"a": "z"}, stop=anyio.Event(), trouble=trouble)
     other.close()
     assert troubles == ["database is locked"]
     assert position(store, "z") == [1]
@@ -73,7 +73,7 @@ async def test_a_stop_ends_the_trying(store: Store, tmp_path: Path) -> None:
     store._db.execute("PRAGMA busy_timeout = 1")
     stop = anyio.Event()
     stop.set()
-    assert not await inherit(store, {"a": "z"}, (), stop=stop, trouble=lambda _: None)
+    assert not await inherit(store, {"a": "z"}, stop=stop, trouble=lambda _: None)
     other.close()
     assert position(store, "a") == [1]
 
