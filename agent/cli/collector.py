@@ -25,13 +25,19 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument(
         "--database",
         default="/var/lib/audit-agent/collector.db",
-        metavar="PATH",
-        help="SQLite file, or :memory: (default: %(default)s)",
+        metavar="PATH|URL",
+        help="SQLite file, :memory:, or postgresql+psycopg://USER@HOST/NAME (default: %(default)s)",
     )
     parser.add_argument(
         "--token-file",
         metavar="FILE",
-        help=f"bearer tokens, one a line; else {TOKEN_VARIABLE}; needed unless only this machine can call",
+        help=f"bearer tokens that may do everything, one a line; else {TOKEN_VARIABLE}",
+    )
+    parser.add_argument(
+        "--no-token", action="store_true", help="programs of this machine may do everything; only on a loopback address"
+    )
+    parser.add_argument(
+        "--org-id", default="default", metavar="ID", help="the organisation of those callers (default: %(default)s)"
     )
     parser.add_argument("--tls-cert", metavar="FILE", help="certificate chain, PEM")
     parser.add_argument("--tls-key", metavar="FILE", help="its key, PEM")
@@ -48,15 +54,19 @@ def run(arguments: argparse.Namespace) -> int:
     from agent.serve import is_loopback
 
     configure_logging(arguments, None)
-    settings = collector.Settings(tokens=_tokens(arguments.token_file))
+    settings = collector.Settings(
+        tokens=() if arguments.no_token else _tokens(arguments.token_file),
+        open_to_this_machine=arguments.no_token,
+        org_id=arguments.org_id,
+    )
     try:
         reachable = not is_loopback(arguments.listen)
     except AgentError as error:
         raise UsageError(f"--listen: {error}") from error
-    if reachable and not settings.tokens:
+    if reachable and arguments.no_token:
         raise UsageError(
-            f"--listen: found {arguments.listen}, which others can reach, and no token;"
-            f" allowed: a loopback address, or a token in {TOKEN_VARIABLE} or --token-file"
+            f"--no-token: found {arguments.listen}, which others can reach; allowed: a loopback address, or a token in"
+            f" {TOKEN_VARIABLE} or --token-file"
         )
     if bool(arguments.tls_cert) != bool(arguments.tls_key):
         raise UsageError("--tls-cert and --tls-key: found only one of them; allowed: both or neither")
@@ -68,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
             async with collector.running(
                 listen=arguments.listen, database=arguments.database, settings=settings, tls=tls
             ) as handle:
-                log.info("collector_listening", url=handle.url, database=arguments.database)
+                log.info("collector_listening", url=handle.url, database=handle.store.database.name)
                 async for _ in signals:
                     break
                 log.info("collector_stopping")

@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
         with tempfile.TemporaryDirectory(prefix="audit-agent-demo-") as folder:
             own = Path(folder) / "demo.jsonl"
             own.touch()
-            async with collector.running() as receiver:
+            async with collector.running(settings=collector.Settings(open_to_this_machine=True)) as receiver:
                 config = _config(Path(folder), own, receiver.url)
                 running = Agent(config)
                 _introduce(config, receiver.url)

@@ -1,45 +1,66 @@
-"""The collector's ASGI application: routes, errors in the API's shape."""
+"""The collector's ASGI application: which operations it serves, errors in the API's shape."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 from starlette.applications import Starlette
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from agent.collector import reports
-from agent.collector.callers import of_caller
-from agent.collector.ingest import ingest
+from agent.collector.access.guard import Guard
+from agent.collector.access.principal import Principal
 from agent.collector.pages import page_routes
 from agent.collector.pages.render import Renderer
-from agent.receive.guard import problem, refusal
+from agent.collector.routes import audits, destinations, streams
+from agent.collector.routes.document import document
+from agent.collector.routes.ingest import INGEST
+from agent.collector.routes.operation import Operation, routes
+from agent.collector.store import BusyError, StoreError
+from agent.receive.guard import problem
 from agent.receive.limits import Budget
+from agent.receive.wait import retry_after
 
 if TYPE_CHECKING:
     from starlette.requests import Request
-    from starlette.responses import Response
 
     from agent.collector.settings import Settings
     from agent.collector.store import Store
 
+OPERATIONS: tuple[Operation, ...] = (
+    INGEST,
+    *destinations.OPERATIONS,
+    *audits.OPERATIONS,
+    streams.OPERATION,
+    *reports.OPERATIONS,
+)
+
 
 def collector_app(store: Store, settings: Settings) -> Starlette:
     """Return the application that serves ``store``."""
+    guard = Guard(settings, store)
     app = Starlette(
         routes=[
-            Route("/v1/bulk_audit_events", ingest, methods=["POST"]),
-            Route("/v1/agent_connectors/{agent_id}/dynamic_stats", of_caller(reports.take), methods=["POST"]),
-            Route("/v1/agent_connectors/{agent_id}/dynamic_stats", of_caller(reports.show), methods=["GET"]),
             Route("/healthz", healthz, methods=["GET"]),
+            Route("/openapi.json", openapi, methods=["GET"]),
+            *routes(OPERATIONS, guard),
             *page_routes(),
         ],
-        exception_handlers={404: _not_found, 405: _wrong_method, 500: _internal},
+        exception_handlers={
+            404: _not_found,
+            405: _wrong_method,
+            BusyError: _unusable,
+            StoreError: _unusable,
+            500: _internal,
+        },
     )
     app.router.redirect_slashes = False  # a redirect would tell callers without credentials which routes exist
     app.state.store = store
     app.state.settings = settings
-    app.state.renderer = Renderer(with_logout=bool(settings.tokens))
+    app.state.guard = guard
+    app.state.renderer = Renderer(with_logout=not settings.open_to_this_machine)
     app.state.budget = Budget(settings.max_waiting_bytes)
     return app
 
@@ -52,18 +73,38 @@ async def healthz(request: Request) -> Response:
     return JSONResponse({"status": "ok"})
 
 
-async def _not_found(request: Request, _error: Exception) -> Response:
+async def openapi(request: Request) -> Response:
+    """Answer with the document of this API."""
+    if (refused := await _refusal(request)) is not None:
+        return refused
+    return Response(msgspec.json.encode(document(OPERATIONS)), media_type="application/json")
+
+
+async def _refusal(request: Request) -> Response | None:
     # A caller without credentials does not learn which routes exist.
-    settings: Settings = request.app.state.settings
-    return refusal(request, tokens=settings.tokens) or problem(404, "not_found", f"no such path: {request.url.path}")
+    guard: Guard = request.app.state.guard
+    try:
+        caller = await guard.caller(request)
+    except (BusyError, StoreError):
+        return problem(503, "storage", "who is calling cannot be found out now", retry_after(2, 8))
+    return None if isinstance(caller, Principal) else caller
+
+
+async def _not_found(request: Request, _error: Exception) -> Response:
+    return await _refusal(request) or problem(404, "not_found", f"no such path: {request.url.path[:200]}")
 
 
 async def _wrong_method(request: Request, error: Exception) -> Response:
-    settings: Settings = request.app.state.settings
-    refused = refusal(request, tokens=settings.tokens)
-    return refused or problem(
-        405, "method", f"{request.method} is not allowed here", dict(getattr(error, "headers", None) or {})
-    )
+    headers = dict(getattr(error, "headers", None) or {})
+    found = [route.methods for route in request.app.routes if route.path_regex.match(request.url.path)]
+    if allowed := sorted({method for methods in found for method in methods}):
+        headers["Allow"] = ", ".join(allowed)
+    refused = await _refusal(request)
+    return refused or problem(405, "method", f"{request.method} is not allowed here", headers)
+
+
+async def _unusable(_request: Request, error: Exception) -> Response:
+    return problem(503, "storage", f"the database cannot be used now: {error}", retry_after(2, 8))
 
 
 async def _internal(_request: Request, _error: Exception) -> Response:

@@ -8,23 +8,21 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
-import structlog
 from starlette.responses import Response
 
+from agent.api.dates import DateError, moment
+from agent.collector.access.principal import Scope
+from agent.collector.routes.operation import Operation, RefusedError
+from agent.collector.routes.operation import answer as shown
+from agent.collector.routes.parameters import ORG_ID, Parameter
 from agent.collector.store import fleet
-from agent.receive.body import BodyError, read_body
-from agent.receive.guard import problem
-from agent.receive.limits import OverloadedError
+from agent.receive.body import read_body
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
-    from starlette.requests import Request
 
-    from agent.collector.settings import Settings
+    from agent.collector.routes.operation import Call
     from agent.collector.store import Store
-    from agent.receive.limits import Budget
-
-log = structlog.get_logger(__name__)
 
 MAX_REPORT_BYTES = 256 << 10
 _Count = Annotated[int, msgspec.Meta(ge=0, le=(1 << 62))]
@@ -124,7 +122,7 @@ class Status(msgspec.Struct, gc=False):
 class Report(msgspec.Struct, gc=False):
     """``AgentConnectorDynamicStatsPublish``."""
 
-    connector_instance_id: Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+    connector_instance_id: Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=r"^[^\x00]*\Z")]
     collection_time: datetime
     audit_stats: AuditStats | None = None
     agent_status: Status = msgspec.field(default_factory=Status)
@@ -163,30 +161,24 @@ def figures(report: Report) -> fleet.Figures:
     )
 
 
-async def take(request: Request, org_id: str) -> Response:
+async def take(call: Call) -> Response:
     """Keep a report; the newest one of each agent, and a sample of it."""
-    settings: Settings = request.app.state.settings
-    budget: Budget = request.app.state.budget
-    small = replace(settings, max_body_bytes=MAX_REPORT_BYTES, max_expanded_bytes=4 * MAX_REPORT_BYTES)
+    small = replace(call.settings, max_body_bytes=MAX_REPORT_BYTES, max_expanded_bytes=4 * MAX_REPORT_BYTES)
     try:
-        with budget.request() as room:
-            body = await read_body(request, small, take=room)
+        with call.budget.request() as room:
+            body = await read_body(call.request, small, take=room)
             body.decode()
             report = decode(body)
-    except BodyError as error:
-        return problem(error.status, "body", error.reason, {"Connection": "close"})
-    except OverloadedError:
-        return problem(429, "overloaded", "more is waiting to be stored than may wait", {"Retry-After": "30"})
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        return problem(400, "report", str(error))
-    if report.connector_instance_id != request.path_params["agent_id"]:
-        return problem(400, "report", "connector_instance_id is not the agent of the path")
-    return await _keep(request.app.state.store, org_id, report, body)
+        raise RefusedError(400, "report", str(error)) from error
+    if report.connector_instance_id != call.request.path_params["agent_id"]:
+        raise RefusedError(400, "report", "connector_instance_id is not the agent of the path")
+    return await _keep(call, report, body)
 
 
-async def _keep(store: Store, org_id: str, report: Report, body: bytes) -> Response:
+async def _keep(call: Call, report: Report, body: bytes) -> Response:
     agent_id, now = report.connector_instance_id, time.time_ns() // 1000
-    org = await store.org(org_id)
+    org = await call.org()
 
     def change(connection: sa.Connection) -> None:
         known = fleet.report_of(connection, org, agent_id)
@@ -194,28 +186,26 @@ async def _keep(store: Store, org_id: str, report: Report, body: bytes) -> Respo
         fleet.put(connection, org, agent_id, now=now, report=body, figures=figures(report), before=before)
 
     try:
-        await store.write(change)
-    except fleet.TooManyAgentsError:
-        return problem(403, "agents", f"{fleet.MOST_AGENTS} agents report already; allowed: no more")
-    except store.database.errors as error:
-        log.warning("report_not_stored", agent_id=agent_id, error=str(error))
-        return problem(503, "storage", "nothing was stored", {"Retry-After": "30"})
+        await call.store.write(change)
+    except fleet.TooManyAgentsError as error:
+        message = f"{fleet.MOST_AGENTS} agents report already; allowed: no more"
+        raise RefusedError(403, "agents", message) from error
     return Response(status_code=204)
 
 
-async def show(request: Request, org_id: str) -> Response:
+async def show(call: Call) -> Response:
     """Answer with the agent's newest statistics; 404 when there are none since ``collected_since``."""
-    store: Store = request.app.state.store
-    since = request.query_params.get("collected_since")
     try:
-        earliest = datetime.fromisoformat(since) if since else datetime.min.replace(tzinfo=UTC)
-    except ValueError:
-        return problem(400, "collected_since", f"found {since!r}; allowed: an RFC 3339 time")
-    if earliest.tzinfo is None:
-        earliest = earliest.replace(tzinfo=UTC)
-    seen = await find(store, org_id, request.path_params["agent_id"])
-    if seen is None or datetime.fromtimestamp(seen.seen_at, UTC) < earliest:
-        return problem(404, "not_found", "this agent has reported nothing in that time")
+        earliest = moment(call.parameters["collected_since"] or "", now=datetime.now(UTC))
+    except DateError as error:
+        raise RefusedError(400, "date", f"collected_since: {error}") from error
+    seen = await find(call.store, call.principal.org_id, call.request.path_params["agent_id"])
+    if (
+        seen is None
+        or not call.own_org()
+        or (earliest is not None and datetime.fromtimestamp(seen.seen_at, UTC) < earliest)
+    ):
+        raise RefusedError(404, "not_found", "this agent has reported nothing in that time")
     audit = seen.report.audit_stats
     answer = {
         "metadata": {"collection_time": seen.report.collection_time},
@@ -230,7 +220,7 @@ async def show(request: Request, org_id: str) -> Response:
             if isinstance(each, dict)
         ],
     }
-    return Response(msgspec.json.encode(answer), media_type="application/json")
+    return shown(answer)
 
 
 async def find(store: Store, org_id: str, agent_id: str) -> Seen | None:
@@ -254,3 +244,31 @@ async def everyone(store: Store, org_id: str) -> list[Seen]:
     return [
         Seen(agent_id=name, seen_at=at / 1e6, report=decode(bytes(body))) for name, at, body in await store.read(query)
     ]
+
+
+_PATH = "/v1/agent_connectors/{agent_id}/dynamic_stats"
+OPERATIONS = (
+    Operation(
+        method="POST",
+        path=_PATH,
+        name="publish_dynamic_stats",
+        about="Take in an agent's statistics.",
+        scope=Scope.EVENTS_WRITE,
+        run=take,
+        body="AgentConnectorDynamicStatsPublish",
+        answers={204: None},
+    ),
+    Operation(
+        method="GET",
+        path=_PATH,
+        name="get_dynamic_stats",
+        about="Get an agent's newest statistics.",
+        scope=Scope.AUDITS_READ,
+        run=show,
+        parameters=(
+            ORG_ID,
+            Parameter(name="collected_since", about="404 when there is nothing newer than this; as dt_from."),
+        ),
+        answers={200: "AgentConnectorDynamicStats", 404: "ErrorMessage"},
+    ),
+)

@@ -10,7 +10,11 @@ class Settings:
     """What a collector allows."""
 
     tokens: tuple[str, ...] = ()
-    """Bearer tokens; none: only programs of this machine may call."""
+    """Bearer tokens that may do everything; more are in the database."""
+    open_to_this_machine: bool = False
+    """Programs of this machine, but no web pages, may do everything without a token."""
+    org_id: str = "default"
+    """The organisation of those tokens, and of callers without one."""
     max_body_bytes: int = 16 << 20
     max_expanded_bytes: int = 64 << 20
     """Of a compressed body."""

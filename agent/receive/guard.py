@@ -29,6 +29,11 @@ def refusal(request: Request, *, tokens: Sequence[str]) -> Response | None:
         if scheme.lower() == "bearer" and any(matches):
             return None
         return problem(401, "unauthorized", "a bearer token is required", {"WWW-Authenticate": 'Bearer realm="audit"'})
+    return local_only(request)
+
+
+def local_only(request: Request) -> Response | None:
+    """Return the answer to a web page, None for a program of this machine; for addresses only this machine reaches."""
     # A page of a web site whose name was made to point here (DNS rebinding) says so in Host.
     named = _HOST.fullmatch(request.headers.get("host", ""))
     host = named[1].strip("[]") if named else "?"

@@ -10,9 +10,11 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import asynccontextmanager, closing, contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import sqlalchemy as sa
 
 from agent.collector import Settings, running
 from tests.support.processes import wait_until
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
     from agent.collector import Handle
 
+DATABASE: ContextVar[str | None] = ContextVar("DATABASE", default=None)
+"""The database of a test that runs on each; see conftest."""
 PATH = "/v1/bulk_audit_events"
 TIME = "2026-05-04T12:00:01.250000000Z"
 
@@ -60,10 +64,11 @@ class Caller:
 
 
 @asynccontextmanager
-async def collecting(database: str = ":memory:", headers: Any = None, **settings: Any) -> AsyncIterator[Caller]:
+async def collecting(database: str | None = None, headers: Any = None, **settings: Any) -> AsyncIterator[Caller]:
     """Run a collector inside this process."""
+    settings = {"open_to_this_machine": not settings.get("tokens")} | settings
     async with (
-        running(database=database, settings=Settings(**settings)) as handle,
+        running(database=database or DATABASE.get() or ":memory:", settings=Settings(**settings)) as handle,
         httpx.AsyncClient(base_url=handle.url, timeout=60, headers=headers, trust_env=False) as client,
     ):
         yield Caller(client, handle)
@@ -80,14 +85,17 @@ class Process:
         before: Callable[[], None] | None = None,
     ) -> None:
         self.database = directory / "collector.db"
+        self._url = DATABASE.get()
         self._log = directory / "collector.log"
         self._log.write_bytes(b"")
+        needs_none = "--token-file" in arguments or "AUDIT_COLLECTOR_TOKEN" in (environment or {})
+        arguments = arguments if needs_none else (*arguments, "--no-token")
         listen = () if "--listen" in arguments else ("--listen", "127.0.0.1:0")
         with self._log.open("ab") as output:
             self.process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "agent.cli", "collector", *listen),
-                    *("--database", str(self.database), "--log-format", "json", *arguments),
+                    *("--database", self._url or str(self.database), "--log-format", "json", *arguments),
                 ],
                 stdout=output,
                 stderr=output,
@@ -112,6 +120,10 @@ class Process:
 
     def stored(self) -> list[str]:
         """Return the ids in its database, in the order of arrival."""
+        if self._url is not None:
+            with sa.create_engine(self._url, poolclass=sa.NullPool).connect() as connection:
+                query = "SELECT convert_from(envelope, 'UTF8')::json ->> 'unique_id' FROM events ORDER BY id"
+                return [row[0] for row in connection.execute(sa.text(query))]
         with closing(sqlite3.connect(self.database)) as database:
             assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
             rows = database.execute("SELECT json_extract(envelope, '$.unique_id') FROM events ORDER BY id")

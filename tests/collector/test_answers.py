@@ -11,7 +11,7 @@ import pytest
 
 from tests.collector.calls import PATH, TIME, bulk, collecting, event
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("each_database")]
 
 
 async def test_a_valid_event_is_stored_as_received_and_in_no_list() -> None:

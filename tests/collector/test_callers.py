@@ -41,7 +41,7 @@ WRONG = [
 
 async def test_without_a_right_token_nothing_is_stored_or_told() -> None:
     async with collecting(tokens=TOKENS) as c:
-        requests = (("POST", PATH), ("GET", PATH), ("POST", f"{PATH}/"), ("GET", "/other"), ("GET", "/"))
+        requests = (("POST", PATH), ("GET", PATH), ("POST", f"{PATH}/"), ("GET", "/other"), ("GET", "/v1/audits"))
         for header, (method, path) in itertools.product(WRONG, requests):
             headers = {} if header is None else {"Authorization": header}
             answer = await c.http.request(method, path, content=bulk(event("a")), headers=headers)
@@ -84,7 +84,7 @@ async def test_web_pages_may_not_call_a_collector_without_token() -> None:
 
 @pytest.mark.parametrize("listen", ["0.0.0.0:0", "[::]:0", "192.0.2.1:8484", "example.org:1", "127.example.org:1"])
 def test_an_address_that_others_reach_needs_a_token(listen: str, tmp_path: Path) -> None:
-    with process(tmp_path, "--listen", listen) as collector:
+    with process(tmp_path, "--listen", listen) as collector:  # which says --no-token
         assert collector.process.wait(60) == 2
         assert "--token-file" in collector.output()
 

@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 import httpx
+import pytest
 
 from tests.collector.calls import PATH, bulk, event, process
 from tests.support.certificates import Authority
@@ -27,6 +28,7 @@ def head(length: int) -> bytes:
     return "\r\n".join(lines).encode()
 
 
+@pytest.mark.usefixtures("each_database")
 def test_a_kill_at_any_moment_loses_nothing_acknowledged_and_stores_nothing_twice(tmp_path: Path) -> None:
     acknowledged: set[str] = set()
     known_before: set[str] = set()

@@ -6,24 +6,24 @@ token, so a token that is withdrawn ends its sessions at once, and nothing in th
 
 from __future__ import annotations
 
-import hmac
 import secrets
 import time
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 from urllib.parse import parse_qs, quote, urlsplit
 
 from starlette.responses import RedirectResponse, Response
 
+from agent.collector.access.principal import Principal, Scope
 from agent.collector.store import sessions
-from agent.collector.store.store import DEFAULT_ORG
-from agent.receive.guard import refusal
+from agent.receive.guard import local_only
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from starlette.requests import Request
 
+    from agent.collector.access.guard import Guard
     from agent.collector.pages.render import Renderer
     from agent.collector.settings import Settings
     from agent.collector.store import Store
@@ -58,39 +58,46 @@ def needs_session(
 async def _organisation(request: Request) -> str | Response | None:
     """Return whose events the caller may see; an answer that refuses, or None, when it has to log in."""
     settings: Settings = request.app.state.settings
-    if not settings.tokens:
-        return refusal(request, tokens=()) or DEFAULT_ORG
+    if settings.open_to_this_machine:
+        return local_only(request) or settings.org_id
     held = request.cookies.get(COOKIE)
     if not held:
         return None
     store: Store = request.app.state.store
-    token = await store.read(sessions.token_of(_hash(held), now=_now()))
-    return DEFAULT_ORG if token is not None and _is_allowed(token, settings) else None
+    mark = await store.read(sessions.token_of(_hash(held), now=_now()))
+    guard: Guard = request.app.state.guard
+    caller = await guard.marked(mark) if mark is not None else None
+    return caller.org_id if _may_look(caller) else None
 
 
 async def login_form(request: Request) -> Response:
     """Show where to enter a token."""
     settings: Settings = request.app.state.settings
-    if not settings.tokens:
+    if settings.open_to_this_machine:
         return RedirectResponse("/events", 303)
     return _form(request, _inside(request.query_params.get("next")))
 
 
 async def login(request: Request) -> Response:
     """Open a session for a token that is allowed."""
-    settings: Settings = request.app.state.settings
+    guard: Guard = request.app.state.guard
     given = await _fields(request)
     if given is None or not _same_site(request):
         return _form(request, "/events", error="That did not come from this page. Try again.", status=403)
     inside = _inside(given.get("next"))
-    token = _hash(given.get("token", "").strip())
-    if not _is_allowed(token, settings):
+    token = given.get("token", "").strip()
+    caller = await guard.bearer(token)
+    if caller is not None and not _may_look(caller):
+        return _form(request, inside, error=f"This token has not the scope {Scope.AUDITS_READ}.", status=403)
+    if caller is None:
         return _form(request, inside, error="This token is not known here.", status=401)
     held = secrets.token_urlsafe(32)
     store: Store = request.app.state.store
     now = _now()
     lasts = LASTS_SECONDS * 1_000_000
-    await store.write(sessions.open_session(session=_hash(held), token=token, now=now, expires_at=now + lasts))
+    await store.write(
+        sessions.open_session(session=_hash(held), token=guard.mark(caller, token), now=now, expires_at=now + lasts)
+    )
     answer = RedirectResponse(inside, 303, {"Cache-Control": "no-store"})
     answer.set_cookie(
         COOKIE, held, max_age=LASTS_SECONDS, path="/", httponly=True, samesite="strict", secure=_is_secure(request)
@@ -116,9 +123,8 @@ def _form(request: Request, inside: str, *, error: str = "", status: int = 200) 
     return renderer.page("login.html", {"next": inside, "error": error}, status=status)
 
 
-def _is_allowed(token: bytes, settings: Settings) -> bool:
-    # Every token is compared, in constant time, so that timing tells nothing.
-    return any([hmac.compare_digest(token, _hash(allowed)) for allowed in settings.tokens])  # noqa: C419
+def _may_look(caller: Principal | None) -> TypeGuard[Principal]:
+    return caller is not None and Scope.AUDITS_READ in caller.scopes
 
 
 def _hash(text: str) -> bytes:

@@ -5,6 +5,7 @@ Read ``tables`` (what is kept), ``schema`` (how it came to be), ``store`` (one w
 what goes in by the ten thousand goes in through the driver beneath it.
 """
 
-from agent.collector.store.store import Store, StoreError
+from agent.collector.store.errors import BusyError, StoreError
+from agent.collector.store.store import Store
 
-__all__ = ["Store", "StoreError"]
+__all__ = ["BusyError", "Store", "StoreError"]

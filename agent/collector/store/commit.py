@@ -109,13 +109,14 @@ class Committer:
                 if not group:
                     writer.probe()
                     return
-                events, owners = _numbered(group, numbers, writer.begin())
+                writer.begin()
+                events, owners = _numbered(group, numbers, writer.last_id())
                 known = writer.insert(events) if events else ()
                 writer.commit()
             except BaseException:
                 self._roll_back(writer)
                 raise
-        for id_ in known:
+        for id_ in sorted(known):
             job, row = owners[id_]
             job.duplicates.append(row.unique_id)
 

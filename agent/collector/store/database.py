@@ -41,7 +41,12 @@ class Database:
             *_driver_errors(is_postgresql=self.is_postgresql),
             OSError,
         )
-        """What its use may raise, whichever way it is used."""
+        """What storing may raise, whichever way it is done."""
+        self.failures: tuple[type[Exception], ...] = (
+            *(sa.exc.DBAPIError, sa.exc.TimeoutError),
+            *_driver_errors(is_postgresql=self.is_postgresql),
+        )
+        """What tells that the database cannot be used, rather than that a question was wrong."""
 
     def _engine(self, *, memory: bool) -> sa.Engine:
         if self.is_postgresql:

@@ -19,6 +19,10 @@ class Orgs:
         """Know none."""
         self._numbers: dict[str, int] = {}
 
+    def known(self, org_id: str) -> int | None:
+        """Return the number of ``org_id``, None when this process has not met it."""
+        return self._numbers.get(org_id)
+
     def find(self, connection: sa.Connection, org_id: str) -> int | None:
         """Return the number of ``org_id``, None when nothing was ever stored for it."""
         if org_id not in self._numbers:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Any
 
+from agent.collector.store.records import records
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -44,14 +46,17 @@ class Writer:
         """Write through the driver's ``connection``."""
         self._db = connection
 
-    def begin(self) -> int:
-        """Begin a transaction; return the id before the first one that may be given, of ``BLOCK``."""
-        self._db.execute(_INCOMING)
+    def begin(self) -> None:
+        """Begin a transaction: the first statement does."""
+
+    def last_id(self) -> int:
+        """Return the id before the first one that may be given in this transaction, of ``BLOCK``."""
         found: int = self._db.execute("SELECT nextval('event_ids')").fetchone()[0]
         return found
 
     def insert(self, events: Sequence[Incoming]) -> set[int]:
         """Store what was not there; return the ids of those that were. Two of them have never the same key."""
+        self._db.execute(_INCOMING)
         with self._db.cursor() as cursor:
             with cursor.copy(_COPY_ID) as copy:
                 copy.write(_blocks(_ID.pack(4, 4, e[1], 16, e[3], 8, e[4], 8, e[0]) for e in events))
@@ -59,8 +64,13 @@ class Writer:
             known: set[int] = set()
             if inserted < len(events):
                 known = {row[0] for row in cursor.execute(_KNOWN)}
+            fresh = [e for e in events if e.id not in known] if known else events
             with cursor.copy(_COPY_EVENT) as copy:
-                copy.write(_blocks(_packed(e) for e in events if e.id not in known))
+                copy.write(_blocks(map(_packed, fresh)))
+            for table, rows in records(fresh).tables():
+                with cursor.copy(f"COPY {table.name} FROM STDIN") as copy:
+                    for row in rows:
+                        copy.write_row(row)
         return known
 
     def commit(self) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from agent.collector.store.records import records
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -23,9 +25,12 @@ class Writer:
         """Write through the driver's ``connection``."""
         self._db = connection
 
-    def begin(self) -> int:
-        """Begin a transaction; return the id before the first one that may be given."""
+    def begin(self) -> None:
+        """Begin a transaction."""
         self._db.execute("BEGIN IMMEDIATE")
+
+    def last_id(self) -> int:
+        """Return the id before the first one that may be given in this transaction."""
         found: int | None = self._db.execute("SELECT max(id) FROM events").fetchone()[0]
         return found or 0
 
@@ -36,10 +41,11 @@ class Writer:
         known: set[int] = set()
         if inserted < len(ids):
             known = {id_ for *key, id_ in ids if self._db.execute(_KNOWN, key).fetchone()[0] != id_}
-        self._db.executemany(
-            _EVENTS,
-            [e for e in events if e.id not in known] if known else events,
-        )
+        fresh = [e for e in events if e.id not in known] if known else events
+        self._db.executemany(_EVENTS, fresh)
+        for table, rows in records(fresh).tables():
+            marks = ",".join("?" * len(table.columns))
+            self._db.executemany(f"INSERT INTO {table.name} VALUES ({marks})", rows)  # noqa: S608 # our own names
         return known
 
     def commit(self) -> None:

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
+import structlog
 
 from agent.collector.store import events
 from agent.collector.store.commit import Committer, Job
 from agent.collector.store.database import Database
+from agent.collector.store.errors import BusyError, StoreError
 from agent.collector.store.orgs import Orgs
 from agent.collector.store.schema import migrate
 from agent.errors import AgentError
@@ -24,13 +26,13 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
+log = structlog.get_logger(__name__)
+
 DEFAULT_ORG = "default"
 READERS = 4
 """So many queries run at a time; the others wait their turn."""
-
-
-class StoreError(Exception):
-    """Nothing of a request was stored now; it may be tried again."""
+WAITING = 64
+"""So many may wait."""
 
 
 class Store:
@@ -78,28 +80,41 @@ class Store:
             raise StoreError(str(job.error)) from job.error
         return job.duplicates
 
+    async def org(self, org_id: str) -> int:
+        """Return the number of an organisation, and give it one when it has none. Raises ``StoreError``."""
+        known = self.orgs.known(org_id)
+        return known if known is not None else await self._run(lambda: self.orgs.make(self.database, org_id))
+
     async def read(self, query: Callable[[sa.Connection], T]) -> T:
-        """Run ``query`` on a connection in a thread, beside the writer; what it raises comes out here."""
+        """Run ``query`` on a connection in a thread, beside the writer; what it raises comes out here.
+
+        Raises ``BusyError`` when too many wait already, ``StoreError`` when the database cannot be used.
+        """
 
         def run() -> T:
             with self.database.reading() as connection:
                 return query(connection)
 
-        return await anyio.to_thread.run_sync(run, limiter=self._readers)
+        return await self._run(run)
 
     async def write(self, change: Callable[[sa.Connection], T]) -> T:
-        """Run ``change`` in a transaction of its own, in a thread; durable when this returns."""
+        """Run ``change`` in a transaction of its own, in a thread; durable when this returns. Raises as ``read``."""
 
         def run() -> T:
             with self.database.writing() as connection:
                 return change(connection)
 
-        # Not left before it is done: the caller would not know whether it was.
-        return await anyio.to_thread.run_sync(run, limiter=self._readers, abandon_on_cancel=False)
+        return await self._run(run)
 
-    async def org(self, org_id: str) -> int:
-        """Return the number of an organisation; it is given one when it has none."""
-        return await anyio.to_thread.run_sync(self.orgs.make, self.database, org_id, limiter=self._readers)
+    async def _run(self, work: Callable[[], T]) -> T:
+        if self._readers.statistics().tasks_waiting >= WAITING:
+            raise BusyError(f"{WAITING} queries wait already")
+        try:
+            return await anyio.to_thread.run_sync(work, limiter=self._readers)
+        except self.database.failures as error:
+            reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+            log.error("store_query_failed", error=reason)
+            raise StoreError(reason) from error
 
     def count(self) -> int:
         """Return how many events there are, of all organisations."""

@@ -1,0 +1,1 @@
+"""What is served: one file per resource, each an ``Operation`` that carries its own documentation."""
