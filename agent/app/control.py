@@ -121,7 +121,7 @@ class ControlPlane:
             log.info("control_plane_recovered")
         stats.last_error = None
         async with self._applying:
-            if config is self._local:
+            if config is self._local and not running.stop.is_set():
                 await self._apply(running, found)
                 stats.known = True
                 stats.fetched_at = time.time()
