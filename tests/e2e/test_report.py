@@ -59,7 +59,7 @@ def test_a_collector_hears_what_was_sent_what_was_refused_and_why(tmp_path: Path
                 writer.write(50)
                 wait_until(lambda: summary().get("total_sent") == 50, what="50 sent")
                 receiver.script(Reply(status=400))
-                writer.write(3)
+                writer.write_at_once(3)  # one request, which is refused
                 wait_until(lambda: summary().get("total_dropped") == 3, what="3 refused")
                 assert agent.stop() == 0
                 assert "the-token" not in agent.output()
