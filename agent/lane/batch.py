@@ -167,3 +167,11 @@ def count_types(types: str | Sequence[str], counter: Counter[str], number: int) 
         counter[types] += number
     else:
         counter.update(types)
+
+
+def uncount_types(types: str | Sequence[str], counter: Counter[str], number: int) -> None:
+    """Take ``number`` events of ``types`` off ``counter`` again."""
+    if isinstance(types, str):
+        counter[types] -= number
+    else:
+        counter.subtract(types)

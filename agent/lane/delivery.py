@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 from agent.destinations.base import Answer, Failure, Kind, Refusal, all_pending
-from agent.lane.batch import count_types
+from agent.lane.batch import count_types, uncount_types
 from agent.lane.retry import Backoff, Gate
 from agent.lane.suspects import Suspects
 
@@ -196,14 +196,12 @@ class Delivery:
         accepted = len(part) - len(answer.rejected) - len(answer.pending)
         if accepted:
             stats.accepted += accepted
-            if accepted == len(part):
-                stats.accepted_bytes += part.size
-                count_types(part.types, stats.accepted_by_type, accepted)
-            else:
-                left = answer.rejected.keys() | set(answer.pending)
-                taken = part.pick([i for i in range(len(part)) if i not in left])
-                stats.accepted_bytes += taken.size
-                count_types(taken.types, stats.accepted_by_type, accepted)
+            stats.accepted_bytes += part.size
+            count_types(part.types, stats.accepted_by_type, len(part))
+            if accepted < len(part):  # few, as a rule: cheaper to take them off again
+                rest = part.pick(sorted(answer.rejected.keys() | set(answer.pending)))
+                stats.accepted_bytes -= rest.size
+                uncount_types(rest.types, stats.accepted_by_type, len(rest))
             stats.last_accepted_at = now
         stats.last_progress_at = now
         at = 0
