@@ -37,6 +37,10 @@ class Supervised:
         self._ending_since: float | None = None
         self._next_start = 0.0
         self._reload_wanted = False
+        self._reloading_since: float | None = None
+        self._reloads = 0
+        """Asked of this process."""
+        self._next_look = 0.0
         self._log_from = 0
         self._over = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="rss", daemon=True)
@@ -47,6 +51,7 @@ class Supervised:
             self._watcher.start()
         self._down = False
         self._reload_wanted = False
+        self._reloads = 0
         self._log_from = self._agent.log.stat().st_size if self._agent.log.exists() else 0
         self.starts += 1
         self._agent.start()
@@ -58,14 +63,14 @@ class Supervised:
             return
         code = process.poll()
         if code is None:
-            if self._reload_wanted:
-                self.reload()
+            self._look_at_reloads()
             if self._ending_since and time.time() - self._ending_since > _STOP_SECONDS:
                 self._journal.finding(f"SIGTERM did not end it within {_STOP_SECONDS} s")
                 self.kill(stay_down=False)
             return
         if self._ending_since is not None:
             self._journal.cause("stop", self._ending_since)
+            self._reloaded()
             early = code == -signal.SIGTERM and "agent_started" not in self.said()
             if code and not early:
                 self._journal.finding(f"stopped with exit code {code}")
@@ -80,6 +85,21 @@ class Supervised:
             self._next_start = 0.0
             self.start()
 
+    def _look_at_reloads(self) -> None:
+        """Ask for a reload that had to wait; note the end of those under way: lanes are replaced until then."""
+        if self._reload_wanted:
+            self.reload()
+        if self._reloading_since is not None and time.monotonic() >= self._next_look:
+            self._next_look = time.monotonic() + _AGAIN_SECONDS
+            said = self.said()
+            if said.count("config_reloaded") + said.count("config_refused") >= self._reloads:
+                self._reloaded()
+
+    def _reloaded(self) -> None:
+        if self._reloading_since is not None:
+            self._journal.cause("reload", self._reloading_since)
+            self._reloading_since = None
+
     def kill(self, *, stay_down: bool) -> None:
         """SIGKILL; it starts again at once unless it is to ``stay_down``."""
         begun = time.time()
@@ -87,6 +107,7 @@ class Supervised:
         self._ending_since = None
         self._next_start = 0.0
         self._journal.cause("kill", begun)
+        self._reloaded()
         self._down = self._down or stay_down
         if not self._down:
             self.start()
@@ -101,6 +122,8 @@ class Supervised:
         """SIGHUP, at once (True) or as soon as this process has started, as a service manager does it."""
         self._reload_wanted = not self.ready()
         if not self._reload_wanted:
+            self._reloading_since = self._reloading_since or time.time()
+            self._reloads += 1
             self.signal(signal.SIGHUP)
         return not self._reload_wanted
 
