@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import ipaddress
+import json
 import os
 import socket
 import stat
@@ -67,6 +68,13 @@ class _Protocol(HttpToolsProtocol):
         waiting = cycle is None or cycle.response_complete
         if waiting and self._timer is None and self.timeout_keep_alive_task is None:
             self._start_timer()
+
+    def send_400_response(self, msg: str) -> None:
+        # The server would answer in plain text; a client of an API reads the same shape whatever is wrong.
+        body = json.dumps({"error_code": "request", "error_message": msg}).encode()
+        lines = ("HTTP/1.1 400 Bad Request", "content-type: application/json", f"content-length: {len(body)}")
+        self.transport.write("\r\n".join((*lines, "connection: close", "", "")).encode() + body)
+        self.transport.close()
 
     def on_message_begin(self) -> None:
         self._in_head, self._head_bytes = True, 0

@@ -99,7 +99,7 @@ SCHEMAS: dict[str, Schema] = {
     ),
     "ListAuditDestinationsResponse": _page("audit_destinations", "AuditDestination"),
     "AuditAttribute": _object(
-        "attribute_id attribute_type",
+        "",
         attribute_id=TEXT,
         attribute_type=TEXT,
         attribute_org_id=_NULLABLE,

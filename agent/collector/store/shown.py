@@ -70,8 +70,7 @@ def _time(text: object) -> str:
 
 
 def _attribute(given: dict[str, Any]) -> dict[str, Any]:
-    named = {key: one for key, value in given.items() if (one := _member(key, value, _ATTRIBUTE)) is not _LEFT_OUT}
-    return {"attribute_id": "", "attribute_type": "", **named}
+    return {key: one for key, value in given.items() if (one := _member(key, value, _ATTRIBUTE)) is not _LEFT_OUT}
 
 
 def _member(key: str, value: object, texts: frozenset[str]) -> object:
