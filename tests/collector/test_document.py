@@ -43,8 +43,6 @@ def test_no_request_made_from_the_document_or_beside_it_gets_an_answer_that_it_d
             *(
                 "--max-examples",
                 "25",
-                "--generation-database",
-                "none",
                 "--generation-deterministic",
                 "--no-color",
                 "--suppress-health-check",
