@@ -121,7 +121,7 @@ def test_holds_beyond_their_bound_go_oldest_first_and_the_lost_range_is_named(
         wait_until(lambda: process.output().count("hold_released") == 2, what="two lost", on_timeout=process.output)
         wait_until(lambda: len(rig.held()) == 1, what="the newest held", on_timeout=process.output)
         receiver.accept()
-        process.wait_for_output("bytes_lost")
+        wait_until(lambda: process.output().count('"bytes_lost"') == 2, what="both said", on_timeout=process.output)
         newest = {("w", n) for n in range(4000, 6000)}
         wait_until(lambda: not judge(newest, receiver.events()).missing, on_timeout=process.output)
         assert process.stop() == 0, process.output()
