@@ -12,7 +12,8 @@ import structlog
 from agent.bodies import total
 from agent.events import Block
 from agent.parsers.base import broken, template
-from agent.streams.content import DAMAGED
+from agent.streams.content import DAMAGED, Compressed
+from agent.streams.family import is_compressed
 from agent.streams.hold import Held
 from agent.streams.identity import MARK_BYTES, digest
 from agent.streams.lines import Lines, next_lines
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _CACHE_BYTES = 4 << 20
+_APPROACH_BYTES = 2 << 20
+"""How far a compressed member is read through in one turn, to where a lane stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +67,17 @@ class BlockReader:
             return block
         content = self._catalog.register.open(stream)
         if content is None:
-            return Nothing(gone=stream.path is None)
+            return Nothing(gone=self._is_gone(stream))
         if isinstance(content, Held) and position < content.base:
             return self._gap(stream, position, content.base)
         try:
+            if isinstance(content, Compressed | Held) and not content.approach(position, most=_APPROACH_BYTES):
+                return self._empty(stream, position, position)  # others have their turn meanwhile
             found = self._lines(stream, content, position)
         except DAMAGED as error:
             return self._damaged(stream, error)
         if found is None:
-            return Nothing(gone=stream.path is None and _is_past(content, position))
+            return Nothing(gone=self._is_gone(stream) and _is_past(content, position))
         block = self._block(stream, position, found)
         self._count(block, stream)
         if self.shared:
@@ -107,7 +112,7 @@ class BlockReader:
         covered = end - position
         if found.cut_from is None and covered >= MARK_BYTES:
             mark = digest(found.data[covered - MARK_BYTES : covered])
-        elif stream.complete:
+        elif stream.complete and (end <= _APPROACH_BYTES or not is_compressed(stream.last_path)):
             mark = mark_before(content, end)
         else:
             return  # going back in a compressed member costs reading it again from its start
@@ -146,11 +151,18 @@ class BlockReader:
             end_byte=base,
             reason="removed; held from end_byte on, where every destination of that time stood",
         )
+        return self._empty(stream, position, base)
+
+    def _is_gone(self, stream: Stream) -> bool:
+        """Tell whether no file holds the stream's bytes; a member that is being looked at may."""
+        return stream.path is None and not self._catalog.looks.waiting
+
+    def _empty(self, stream: Stream, position: int, end: int) -> Block:
         return Block(
             stream=stream.id,
             source=stream.source,
             start=position,
-            end=base,
+            end=end,
             offsets=(),
             bodies=(),
             log_types=self._common.log_type,

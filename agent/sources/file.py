@@ -125,16 +125,32 @@ class FileSource:
         Reports started when the first scan is done.
         """
         try:
+            self.catalog.looks.later = not self._one_shot
             await self._scan(agent)
+            while self.catalog.looks.waiting:
+                await self._decide_next(agent)
+            self.catalog.in_order = False
             self.scanned.set()
             self._changed(None)  # a lane that runs already, as after a reload, was told to wait for this
             task_status.started()
             if self._one_shot:
                 await self._finish(agent)
             else:
-                await self._follow(agent)
+                async with anyio.create_task_group() as group:
+                    group.start_soon(self._decide_members, agent)
+                    await self._follow(agent)
         finally:
             self.catalog.close()
+
+    async def _decide_members(self, agent: AgentStats) -> None:
+        """Decide what large compressed members are, while everything else goes on."""
+        while True:
+            await self._decide_next(agent)
+
+    async def _decide_next(self, agent: AgentStats) -> None:
+        name = await self.catalog.looks.answer()
+        with _StateGuard(agent):
+            self.catalog.resolve({name})
 
     async def _scan(self, agent: AgentStats) -> list[str]:
         """Look at every folder and every file; return the folders."""

@@ -103,6 +103,9 @@ class _Bytes:
     def stat(self) -> os.stat_result:
         raise OSError("no file")
 
+    def twin(self) -> _Bytes:
+        return self
+
     def close(self) -> None:
         """Nothing is open."""
 

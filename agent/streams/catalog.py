@@ -17,17 +17,14 @@ from agent.streams.evidence import by_evidence, continues_open, may_continue, ma
 from agent.streams.family import families, family, is_compressed
 from agent.streams.hold import Held
 from agent.streams.identity import digest, head_length, stream_id
+from agent.streams.looks import Looks, NotYetError
 from agent.streams.places import (
     MovedError,
     Place,
-    continues,
-    end_mark,
     first_bytes,
     has_head,
     mark_before,
-    same_bytes,
     shows,
-    whole,
 )
 from agent.streams.register import QUIET_SECONDS, Register
 from agent.streams.stream import Stream
@@ -84,7 +81,10 @@ class Catalog:
         self._agent_id = agent_id
         self._one_shot = one_shot
         self._now = now
-        self._copies = Copies(source=source, store=store, streams=self.streams)
+        self.looks = Looks()
+        self.in_order = True
+        """Whether the files of a family are decided one after the other, however long that takes."""
+        self._copies = Copies(source=source, store=store, streams=self.streams, looks=self.looks)
 
     # What the file system shows
 
@@ -126,12 +126,22 @@ class Catalog:
         unknown = [place for place in places.values() if not self._known_or_moving(place, name)]
         # A copy must be recognised before the live path's new bytes are: oldest first, the live path last.
         for place in sorted(unknown, key=lambda p: (p.path == name, p.mtime_ns, p.path)):
-            try:
-                self._decide(place, name)
-            except MovedError:
-                self.unfinished.add(name)
-            except DAMAGED as error:
-                self.register.trouble(place.path, error)
+            if self.in_order and self.looks.awaits(name):
+                break
+            self._try_to_decide(place, name)
+        if not self.looks.awaits(name):
+            self.looks.decided(name)
+
+    def _try_to_decide(self, place: Place, name: str) -> None:
+        try:
+            self._decide(place, name)
+        except NotYetError:
+            self.unfinished.add(name)
+        except MovedError:
+            self.unfinished.add(name)
+            self.looks.forget(place)
+        except DAMAGED as error:
+            self.register.trouble(place.path, error)
 
     def _is_idle(self, path: str) -> bool:
         """Tell whether the only file of a family is as it was: most of thousands of files are."""
@@ -144,11 +154,15 @@ class Catalog:
     # Which stream is it?
 
     def _known_or_moving(self, place: Place, name: str) -> bool:
-        """As ``_known``; a file that is being renamed right now is left for the next look."""
+        """As ``_known``; a file that is being renamed or read through right now is left for the next look."""
         try:
             return self._known(place)
+        except NotYetError:
+            self.unfinished.add(name)
+            return True
         except MovedError:
             self.unfinished.add(name)
+            self.looks.forget(place)
             return True
 
     def _known(self, place: Place) -> bool:
@@ -187,7 +201,7 @@ class Catalog:
 
     def _verified(self, stream: Stream, place: Place) -> bool:
         try:
-            return continues(stream, place, first_bytes(place))
+            return self.looks.continues(stream, place, first_bytes(place))
         except DAMAGED:
             return False  # another file has the inode; what is wrong with it, if anything, is for _decide to say
 
@@ -200,7 +214,7 @@ class Catalog:
         if self._copies.holds(place, self.streams):
             return
         recent = self._now() - place.mtime_ns / 1e9 < QUIET_SECONDS
-        if place.compressed and recent and not whole(place):
+        if place.compressed and recent and not self.looks.whole(place):
             self.unfinished.add(name)  # still being compressed
             return
         first = first_bytes(place)
@@ -212,7 +226,7 @@ class Catalog:
             length = len(first)
         for stream in by_evidence(self._known_as(name, place), place):
             if stream.path is None:
-                if may_continue(stream, place) and continues_open(stream, place, first):
+                if may_continue(stream, place) and continues_open(stream, place, first, self.looks):
                     self.register.place(stream, place)
                     return
                 if place.path != name and self._copies.held(stream, place, first):
@@ -234,14 +248,14 @@ class Catalog:
             if stream.path in self.errors:
                 return False
             raise MovedError(place.path)  # what it was is judged once it is known where its original went
-        same = same_bytes(content, place)
+        same = self.looks.same_bytes(stream, content, place)
         if not self.verify(stream, content):
             # Its path, and even its inode, may be the next copy's by now: the original was compressed and removed.
             raise MovedError(place.path)
         if not same:
             return False
         ours = content.length()
-        if ours is None or end_mark(place)[0] <= ours:
+        if ours is None or self.looks.end_mark(place)[0] <= ours:
             return True
         if ours < stream.size:
             raise MovedError(place.path)  # truncated since the last look

@@ -42,6 +42,10 @@ class Content(Protocol):
         """Return what the file system says of the open file."""
         ...
 
+    def twin(self) -> Content:
+        """Return another reader of the same open file, for a thread of its own, to be closed by the caller."""
+        ...
+
     def close(self) -> None:
         """Let go of the descriptor."""
         ...
@@ -52,10 +56,11 @@ class Plain:
 
     __slots__ = ("_descriptor",)
 
-    def __init__(self, path: str) -> None:
-        """Open ``path`` for reading; raises ``OSError``."""
+    def __init__(self, path: str, *, descriptor: int | None = None) -> None:
+        """Open ``path`` for reading, or take over its ``descriptor``; raises ``OSError``."""
         # O_NONBLOCK: a name that turned into a FIFO must not hang the agent.
-        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+        self._descriptor = os.open(path, flags) if descriptor is None else descriptor
 
     def read(self, offset: int, size: int) -> bytes:
         """Return up to ``size`` bytes at ``offset``."""
@@ -72,6 +77,10 @@ class Plain:
     def duplicate(self) -> int:
         """Return a descriptor of the same file, to be closed by the caller."""
         return os.dup(self._descriptor)
+
+    def twin(self) -> Plain:
+        """Return another reader of the same open file."""
+        return Plain("", descriptor=self.duplicate())
 
     def close(self) -> None:
         """Close the descriptor, once."""
@@ -102,6 +111,11 @@ class Bounded:
         """Return the status of the open file."""
         return self._content.stat()
 
+    def twin(self) -> Bounded:
+        """Return another reader of the same open file, bounded by what may be read of it now."""
+        visible = self._visible()
+        return Bounded(self._content.twin(), lambda: visible)
+
     def close(self) -> None:
         """Close the file."""
         self._content.close()
@@ -113,12 +127,13 @@ class Compressed:
     A file is only taken as such once it is whole: ``length`` is learnt when its end is reached.
     """
 
-    _PLACES = 4
+    _PLACES = 8
 
-    def __init__(self, path: str) -> None:
-        """Open ``path``; raises ``OSError``."""
+    def __init__(self, path: str, *, descriptor: int | None = None) -> None:
+        """Open ``path``, or take over its ``descriptor``; raises ``OSError``."""
         self._path = path
-        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+        self._descriptor = os.open(path, flags) if descriptor is None else descriptor
         self._length: int | None = None
         self._places: dict[int, io.BufferedIOBase] = {}
 
@@ -146,6 +161,14 @@ class Compressed:
         self._places[offset + len(data)] = stream
         return data
 
+    def approach(self, offset: int, *, most: int) -> bool:
+        """Go towards ``offset``, by ``most`` bytes at most; tell whether ``read`` finds it near. Raises as ``read``."""
+        at = max((place for place in self._places if place <= offset), default=0)
+        if offset - at <= most or (self._length is not None and self._length <= offset):
+            return True
+        self.read(at + most, 0)
+        return self._length is not None and self._length <= offset
+
     def _decompressor(self) -> io.BufferedIOBase:
         return cast("io.BufferedIOBase", _opener(self._path)(io.BufferedReader(_FromStart(self._descriptor), 1 << 16)))
 
@@ -165,6 +188,10 @@ class Compressed:
     def duplicate(self) -> int:
         """Return a descriptor of the compressed file, to be closed by the caller."""
         return os.dup(self._descriptor)
+
+    def twin(self) -> Compressed:
+        """Return another reader of the same open file, at its start."""
+        return Compressed(self._path, descriptor=self.duplicate())
 
     def close(self) -> None:
         """Close the descriptor, once."""

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 import structlog
 
 from agent.state.records import CopyRow
-from agent.streams.places import end_mark, has_head
+from agent.streams.places import has_head
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from agent.state.store import Store
+    from agent.streams.looks import Looks
     from agent.streams.places import Place
     from agent.streams.stream import Stream
 
@@ -22,10 +23,11 @@ log = structlog.get_logger(__name__)
 class Copies:
     """The copies one source has seen, remembered in the state so that they are not examined at every start."""
 
-    def __init__(self, *, source: str, store: Store, streams: Mapping[str, Stream]) -> None:
+    def __init__(self, *, source: str, store: Store, streams: Mapping[str, Stream], looks: Looks) -> None:
         """Recall them, and tell ``streams`` where copies of theirs ended."""
         self._source = source
         self._store = store
+        self._looks = looks
         self._by_path = {row.path: row for row in store.copies(source)}
         self._by_file = {_seen(row): row for row in self._by_path.values()}
         for row in self._by_path.values():
@@ -41,8 +43,7 @@ class Copies:
         # The copy becomes the place to read from once the original is gone.
         return stream.path is not None or row.length < stream.reached
 
-    @staticmethod
-    def held(stream: Stream, place: Place, first: bytes) -> bool:
+    def held(self, stream: Stream, place: Place, first: bytes) -> bool:
         """Tell whether the file is the beginning of ``stream`` as a copy had it that is not there any more.
 
         Between copying and truncating more is written and read; such a copy ends before the tail mark, and once it is
@@ -50,12 +51,12 @@ class Copies:
         """
         if not stream.copied or not has_head(stream, first):
             return False
-        length, mark = end_mark(place)
+        length, mark = self._looks.end_mark(place)
         return length <= stream.reached and stream.copied.get(length) == mark
 
     def note(self, stream: Stream, place: Place) -> None:
         """Remember that the file at ``place`` holds a copy of ``stream``."""
-        length, mark = end_mark(place)
+        length, mark = self._looks.end_mark(place)
         row = CopyRow(
             source=self._source,
             path=place.path,

@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent.streams.family import families, loose_family
-from agent.streams.places import continues, same_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from agent.streams.looks import Looks
     from agent.streams.places import Place
     from agent.streams.stream import Stream
 
@@ -38,12 +38,12 @@ def may_continue(stream: Stream, place: Place) -> bool:
     return place.path != stream.last_path and (place.rotated or loose_family(place.path) != place.path)
 
 
-def continues_open(stream: Stream, place: Place, first: bytes) -> bool:
+def continues_open(stream: Stream, place: Place, first: bytes, looks: Looks) -> bool:
     """Tell whether the file's bytes are the stream's, as far as its head, its mark and an open descriptor show."""
-    if not continues(stream, place, first):
+    if not looks.continues(stream, place, first):
         return False
     # Where every file begins alike, a descriptor that is still open tells more than the mark.
-    return stream.content is None or stream.inode == place.inode or same_bytes(stream.content, place)
+    return stream.content is None or stream.inode == place.inode or looks.same_bytes(stream, stream.content, place)
 
 
 def may_copy(stream: Stream, place: Place) -> bool:

@@ -90,6 +90,14 @@ class Held:
         """Return the status of the copy."""
         return self._content.stat()
 
+    def approach(self, offset: int, *, most: int) -> bool:
+        """Go towards ``offset`` where that takes long; tell whether ``read`` finds it near."""
+        return not isinstance(self._content, Compressed) or self._content.approach(offset - self.base, most=most)
+
+    def twin(self) -> Held:
+        """Return another reader of the same copy."""
+        return Held(self._content.twin(), self.base)
+
     def close(self) -> None:
         """Close the copy."""
         self._content.close()

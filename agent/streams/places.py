@@ -5,17 +5,25 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from agent.streams.content import DAMAGED, Content, open_content
 from agent.streams.family import family, is_compressed
 from agent.streams.identity import HEAD_BYTES, MARK_BYTES, digest
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+    from typing import TypeAlias
+
     from agent.streams.stream import Stream
+
+    Found = TypeVar("Found")
+    Steps: TypeAlias = Generator[None, None, Found]
+    """Work that may take long, and may be interrupted at each step."""
 
 _COMPARE_WHOLE = 64 << 20
 _COMPARE_EDGE = 1 << 20
+_STEP = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +99,15 @@ def open_place(place: Place) -> Content:
     return content
 
 
+def at_once(steps: Steps[Found]) -> Found:
+    """Do all of the work now; return what it finds."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return] # it is what the generator returns
+
+
 def first_bytes(place: Place) -> bytes:
     """Return the up to 4 KiB at the start of the file; raises ``MovedError``, or one of ``DAMAGED``."""
     content = open_place(place)
@@ -124,21 +141,23 @@ def shows(stream: Stream, content: Content) -> bool:
     return mark_before(content, offset) == mark if offset else has_head(stream, content.read(0, stream.head_bytes))
 
 
-def continues(stream: Stream, place: Place, first: bytes) -> bool:
-    """Tell whether the file has the stream's head, and its bytes before the furthest known offset."""
-    if not has_head(stream, first) or (not place.compressed and place.size < stream.reached):
-        return False
+def has_mark(place: Place, offset: int, mark: bytes) -> Steps[bool]:
+    """Tell whether the file has the tail mark at ``offset``."""
     content = open_place(place)
     try:
-        offset, mark = furthest_mark(stream)
-        return not offset or mark_before(content, offset) == mark
+        for at in range(_STEP, offset - MARK_BYTES, _STEP) if place.compressed else ():
+            content.read(at, 0)
+            if content.length() is not None:
+                return False  # shorter than that
+            yield
+        return mark_before(content, offset) == mark
     except DAMAGED:
         return False
     finally:
         content.close()
 
 
-def end_mark(place: Place) -> tuple[int, bytes]:
+def end_mark(place: Place) -> Steps[tuple[int, bytes]]:
     """Return how many bytes there are, and the tail mark at their end; raises one of ``DAMAGED``."""
     content = open_place(place)
     try:
@@ -147,19 +166,21 @@ def end_mark(place: Place) -> tuple[int, bytes]:
             at = 0
             while data := content.read(at, 1 << 20):
                 at, tail = at + len(data), (tail + data)[-MARK_BYTES:]
+                yield
             return at, digest(tail)
         return length, mark_before(content, length)
     finally:
         content.close()
 
 
-def whole(place: Place) -> bool:
+def whole(place: Place) -> Steps[bool]:
     """Tell whether a compressed file can be read to its end, i.e. is not still being written or cut off."""
     content = open_place(place)
     try:
         at = 0
         while data := content.read(at, 1 << 20):
             at += len(data)
+            yield
     except DAMAGED:
         return False
     finally:
@@ -167,7 +188,7 @@ def whole(place: Place) -> bool:
     return True
 
 
-def same_bytes(ours: Content, place: Place) -> bool:
+def same_bytes(ours: Content, place: Place) -> Steps[bool]:
     """Tell whether the shorter of the two files is the beginning of the other.
 
     Files over 64 MiB are compared at both ends of what they share.
@@ -178,7 +199,10 @@ def same_bytes(ours: Content, place: Place) -> bool:
         limit = min(ours.length() or 1 << 62, theirs.length() or 1 << 62)
         while True:
             if limit < 1 << 62 and limit > _COMPARE_WHOLE and at == step:
-                at = limit - step
+                for skipped in range(2 * step, at := limit - step, step):
+                    if theirs.length() is None:
+                        theirs.read(skipped, 0)
+                        yield
             left, right = ours.read(at, step), theirs.read(at, step)
             shared = min(len(left), len(right))
             if left[:shared] != right[:shared]:
@@ -186,6 +210,7 @@ def same_bytes(ours: Content, place: Place) -> bool:
             if shared < step:
                 return True
             at += shared
+            yield
     except DAMAGED:
         return False
     finally:

@@ -213,7 +213,7 @@ MUTATIONS = (
     Mutation(
         promise="an inode that is used again is another file",
         file="agent/streams/catalog.py",
-        old="return continues(stream, place, first_bytes(place))",
+        old="return self.looks.continues(stream, place, first_bytes(place))",
         new="return True",
         tests="tests/unit/sources/test_following.py",
     ),
