@@ -7,6 +7,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from bench import common
+from bench.lines import MARK
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +32,7 @@ def append(path: Path, start: int, count: int, line_bytes: int) -> None:
 
 def _leading(first: int) -> tuple[bytes, bytes]:
     """Return what stands before the last four digits wherever a line of the block bears its number."""
-    return b'"n": %d' % (first // BLOCK), b"%b%08d" % (common.MARK.encode(), first // BLOCK)
+    return b'"n": %d' % (first // BLOCK), b"%b%08d" % (MARK.encode(), first // BLOCK)
 
 
 def rotate(path: Path, *, compress: int) -> None:

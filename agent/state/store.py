@@ -297,13 +297,14 @@ class Store:
     def recall_settled(self) -> None:
         """Move the cursors to what an earlier run had settled when it was killed. Before any lane reads them.
 
-        Only cursors that were committed once are moved: a mark alone does not tell for whom it was made.
-        Raises ``StateError``.
+        Only cursors that were committed once are moved: a mark alone does not tell for whom it was made. Where the
+        state cannot be written they stay where they are, and that much is sent again under the same ids.
         """
         try:
             self._recall_settled()
         except sqlite3.Error as error:
-            raise _out_of_reach(self.path, error) from error
+            log.warning("settled_marks_unused", path=str(self.path), error=str(error))
+        self._settled.clear()
 
     def _recall_settled(self) -> None:
         rows = self._db.execute("SELECT lane, stream, position FROM cursors").fetchall()
@@ -318,7 +319,6 @@ class Store:
                     "UPDATE streams SET size = max(size, ?) WHERE id = ?",
                     [(offset, stream) for offset, _lane, stream in ahead],
                 )
-        self._settled.clear()
 
     def _unsettle(self, keys: Iterable[str]) -> None:
         """Make sure that no mark outlives its cursor."""

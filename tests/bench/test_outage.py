@@ -7,7 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bench import backlog, common
+from bench import backlog
+from bench.lines import MARK
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -20,7 +21,7 @@ def test_a_backlog_written_in_blocks_is_the_lines_it_stands_for(tmp_path: Path) 
     records = [json.loads(line) for line in lines]
     assert {len(line) for line in lines} == {350}
     assert [record["n"] for record in records] == list(range(first, first + 2 * backlog.BLOCK))
-    assert [record["request_id"] for record in records] == [f"{common.MARK}{record['n']:012d}" for record in records]
+    assert [record["request_id"] for record in records] == [f"{MARK}{record['n']:012d}" for record in records]
 
 
 def test_the_benchmark_of_an_outage_has_a_rotated_backlog_delivered_once_and_gives_its_figures() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+import structlog.testing
+
 from agent.state.records import CursorRow
 from agent.state.store import Store
 
@@ -79,3 +81,17 @@ def test_a_stream_that_was_forgotten_leaves_no_mark(tmp_path: Path) -> None:
         store.forget_stream(STREAM)
     begun(path, 3)
     assert recalled(path) == [(3, 3)]
+
+
+def test_a_state_that_cannot_be_written_costs_a_repetition_and_not_the_start(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    begun(path, 100)
+    with closing(Store(path)) as store:
+        store.settle("siem", STREAM, 700)
+    with closing(Store(path)) as store:
+        store._db.execute("PRAGMA query_only=ON")  # what a full disk does, on any machine
+        with structlog.testing.capture_logs() as logged:
+            store.recall_settled()
+        assert [row.position for row in store.cursors("siem")] == [100]
+    assert [line["event"] for line in logged] == ["settled_marks_unused"]
+    assert recalled(path) == [(100, 100)]
