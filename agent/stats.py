@@ -110,6 +110,8 @@ class AgentStats:
     state_error: str | None = None
     rejects_dropped: Counter[str] = field(default_factory=Counter)
     """By destination: refused events that the bound on rejects has cost; each loss is also an ERROR log line."""
+    rejects_replayed: dict[tuple[str, str], int] = field(default_factory=dict)
+    """By destination and outcome (``accepted``, ``refused``): rejects that were sent again by the command."""
     config_reloads: Counter[str] = field(default_factory=Counter)
     """By result: ``applied``, ``refused``."""
     ready: bool = False

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
 import structlog
 
 from agent.errors import AgentError
+from agent.lane.rejects import folders, tally
 from agent.observe import notify
 from agent.observe.health import status_line
 
@@ -50,6 +52,14 @@ def _endpoint(running: Agent, listen: str) -> AbstractAsyncContextManager[str]:
 
     def look() -> AgentStats:
         running.refresh()
+        # What cannot be read now stays as it was last read: a counter must not fall for a moment's trouble.
+        with suppress(OSError):
+            found = tally.read(folders.root(Path(running.config.agent.state_dir)))
+            running.stats.rejects_replayed = {
+                (name, outcome): number
+                for name, each in found.items()
+                for outcome, number in (("accepted", each.accepted), ("refused", each.refused))
+            }
         return running.stats
 
     app = admin_app(

@@ -13,7 +13,7 @@ from agent.destinations import build
 from agent.events import Block, own_id, unique_id
 from agent.filters import AgentIdentity, EventFilter
 from agent.lane.lane import Lane
-from agent.lane.rejects import record
+from agent.lane.rejects import record, tally
 from agent.lane.rejects.reader import read_files
 from agent.lane.rejects.rewrite import rewrite
 from agent.stats import LaneStats
@@ -41,6 +41,7 @@ class Resend:
         self.stats = LaneStats(destination=config.name)
         self.accepted = 0
         self.refused = 0
+        self._tallied = (0, 0)
         self._stop = anyio.Event()
         self._interrupted = stop
         self._wanted = set(wanted)
@@ -117,7 +118,13 @@ class Resend:
     async def _flush(self) -> None:
         if self._changes:
             changes, self._changes = self._changes, {}
+            accepted, refused = self.accepted, self.refused
             await anyio.to_thread.run_sync(rewrite, changes)
+            await anyio.to_thread.run_sync(self._tally, accepted, refused)
+
+    def _tally(self, accepted: int, refused: int) -> None:
+        before, self._tallied = self._tallied, (accepted, refused)
+        tally.add(self.folder.parent, self._config.name, accepted=accepted - before[0], refused=refused - before[1])
 
     async def _flush_often(self) -> None:
         # Not at every answer: each rewrites a file. What is lost to a kill in between is sent again, under its id.

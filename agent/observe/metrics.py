@@ -161,6 +161,10 @@ class _AgentCollector(Collector):
             labels=["destination"],
         )
         _add(dropped, [], {**dict.fromkeys((s.destination for s in lanes), 0), **self._stats.rejects_dropped})
+        replayed = _lane_counter("rejects_replayed_events", "Rejects that were sent again, by their answer.", "outcome")
+        outcomes = {(s.destination, outcome): 0 for s in lanes for outcome in ("accepted", "refused")}
+        for (destination, outcome), number in {**outcomes, **self._stats.rejects_replayed}.items():
+            replayed.add_metric([destination, outcome], number)
         states = GaugeMetricFamily(
             PREFIX + "destination_state", "1 for the state the destination is in.", labels=["destination", "state"]
         )
@@ -168,7 +172,7 @@ class _AgentCollector(Collector):
             _add(rejected, [lane.destination], {**dict.fromkeys(DROPS, 0), **lane.rejected})
             _add(requests, [lane.destination], {**dict.fromkeys(RESULTS, 0), **lane.requests})
             _add(states, [lane.destination], {**dict.fromkeys(STATES, 0), lane.state: 1})
-        yield from (rejected, dropped, requests, states)
+        yield from (rejected, dropped, replayed, requests, states)
 
     def _of_sources(self) -> Iterator[Metric]:
         sources = self._stats.sources.values()

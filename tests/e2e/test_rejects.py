@@ -7,6 +7,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 from tests.support.logwriter import LogWriter
@@ -116,6 +117,28 @@ def test_pain_29_what_is_refused_again_stays_once_with_the_newest_reason(rig: Ri
     assert "20 rejects: 15 accepted, 5 refused again, 0 not delivered" in done.stderr
     assert rig.numbers() == [0, 1, 2, 3, 4]
     assert all("still" in each["reason"] for each in rig.listed())
+
+
+def test_what_is_sent_again_is_counted_in_the_metrics_of_the_agent_that_runs(rig: Rig) -> None:
+    rig.refuse_all()
+    text = rig.config.read_text().replace("listen: null", "listen: 127.0.0.1:0")
+    rig.config.write_text(text)
+    with AgentProcess(rig.config) as agent:
+        agent.wait_for_output("admin_listening")
+        said = [json.loads(line) for line in agent.output().splitlines() if '"admin_listening"' in line]
+        url = said[-1]["url"].rstrip("/") + "/metrics"
+        sample = 'audit_agent_rejects_replayed_events_total{destination="sink",outcome="%s"} %d.0'
+        before = httpx.get(url, timeout=60).text
+        assert sample % ("accepted", 0) in before
+        rig.receiver.answer = refusing(lambda n: n < 5)
+        assert rig.rejects("replay").returncode == 1
+        rig.receiver.answer = lambda _: Reply()
+        after = httpx.get(url, timeout=60).text
+        assert sample % ("accepted", 15) in after
+        assert sample % ("refused", 5) in after
+        assert rig.rejects("replay").returncode == 0
+        assert sample % ("accepted", 20) in httpx.get(url, timeout=60).text
+        assert agent.stop() == 0
 
 
 def test_what_cannot_be_delivered_now_stays_as_it_was(rig: Rig) -> None:
