@@ -10,7 +10,7 @@ import os
 import sqlite3
 import time
 import uuid
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+_LOG_BYTES = 4 << 20
+"""What the write-ahead log keeps of the disk once it was moved into the database."""
 BUSY_SECONDS = 10.0
 
 
@@ -104,6 +106,7 @@ class Store:
         try:
             db.execute("PRAGMA journal_mode=WAL")
             db.execute("PRAGMA synchronous=NORMAL")
+            db.execute(f"PRAGMA journal_size_limit={_LOG_BYTES}")
             db.execute("PRAGMA wal_autocheckpoint=0")  # a commit must not wait for the disk: see checkpoint()
             found = db.execute("PRAGMA user_version").fetchone()[0]
             if found == 0:
@@ -114,6 +117,9 @@ class Store:
                 raise StateError(f"{self.path}: {said}; upgrade the agent")
             check(db)
             db.executescript(f"BEGIN IMMEDIATE; PRAGMA user_version={VERSION}; ROLLBACK;")  # fails where none can write
+            with suppress(sqlite3.OperationalError):  # a full disk: later then
+                # An agent that is killed again and again before its first checkpoint must not fill the disk.
+                db.execute("PRAGMA wal_checkpoint(PASSIVE)")
         except BaseException:
             db.close()
             raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -189,6 +190,7 @@ def test_another_states_streams_and_agent_id_are_taken_over_while_it_is_in_use(t
 def test_the_write_ahead_log_is_moved_into_the_database(tmp_path: Path) -> None:
     with closing(filled(tmp_path / "state.db")) as store:
         before = (tmp_path / "state.db").stat().st_size
+        store.put_streams([stream(f"more{n}") for n in range(200)], durable=False)
         store.checkpoint()
         assert (tmp_path / "state.db").stat().st_size > before
 
@@ -201,6 +203,27 @@ def test_a_second_agent_is_told_who_holds_the_directory(tmp_path: Path) -> None:
             pytest.fail("locked twice")
     with locked(state):
         pass
+
+
+def test_an_agent_that_is_killed_before_every_checkpoint_does_not_fill_the_disk(tmp_path: Path) -> None:
+    sizes = []
+    before = tmp_path / "0"
+    before.mkdir()
+    for number in range(1, 5):
+        store = Store(before / "state.db")
+        for size in range(200):
+            store.put_streams([stream(f"s{n}", size=size) for n in range(100)], durable=False)
+        sizes.append((before / "state.db-wal").stat().st_size)
+        after = tmp_path / str(number)
+        shutil.copytree(before, after)  # what a kill leaves; closing would clean up
+        store.close()
+        before = after
+    assert sizes[0] > 4 << 20
+    assert sizes[-1] <= sizes[0] + (1 << 20), sizes
+    with closing(Store(before / "state.db")) as store:
+        assert [row.size for row in store.streams("logs")] == [199] * 100
+        store.put_streams([stream("s1", size=200)], durable=False)
+        assert (before / "state.db-wal").stat().st_size <= 4 << 20
 
 
 def test_a_lock_that_cannot_be_written_for_a_full_disk_is_refused_with_the_path(tmp_path: Path) -> None:
