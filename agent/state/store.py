@@ -11,7 +11,6 @@ import sqlite3
 import time
 import uuid
 from contextlib import closing, contextmanager, suppress
-from hashlib import blake2b
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -23,6 +22,7 @@ from agent.state.identity import Identity
 from agent.state.marks import Marks
 from agent.state.records import CopyRow, CursorRow, StreamRow
 from agent.state.schema import TABLES, VERSION
+from agent.state.settled import Settled
 from agent.state.sound import check, is_damage, set_aside
 
 if TYPE_CHECKING:
@@ -52,9 +52,7 @@ class Store:
         in_files = str(path) != ":memory:"
         self.reads = Marks(path.with_suffix(".reads") if in_files else None)
         """How far each stream was read, as against settled."""
-        self._settled = Marks(path.with_suffix(".settled") if in_files else None)
-        self._keys: dict[str, dict[str, str]] = {}
-        """Stream → lane → key of the settled mark."""
+        self._settled = Settled(path.with_suffix(".settled") if in_files else None)
         self._identity = identity_file
         self._is_new = False
         try:
@@ -246,7 +244,7 @@ class Store:
             db.execute("DELETE FROM streams WHERE id = ?", (stream,))
             db.execute("DELETE FROM cursors WHERE stream = ?", (stream,))
             db.execute("DELETE FROM copies WHERE stream = ?", (stream,))
-        self._unsettle(self._keys.pop(stream, {}).values())
+        self._settled.forget_stream(stream)
         self.reads.forget(stream)
 
     def copies(self, source: str) -> list[CopyRow]:
@@ -294,11 +292,7 @@ class Store:
 
     def settle(self, lane: str, stream: str, position: int) -> None:
         """Note that ``lane`` has settled ``stream`` up to ``position``, until its cursor is committed."""
-        keys = self._keys.setdefault(stream, {})
-        key = keys.get(lane)
-        if key is None:
-            key = keys[lane] = _key(lane, stream)
-        self._settled.put(key, position)
+        self._settled.put(lane, stream, position)
 
     def recall_settled(self) -> None:
         """Move the cursors to what an earlier run had settled when it was killed. Before any lane reads them.
@@ -313,11 +307,7 @@ class Store:
         self._settled.clear()
 
     def _recall_settled(self) -> None:
-        rows = self._db.execute("SELECT lane, stream, position FROM cursors").fetchall()
-        keys = {_key(lane, stream): (lane, stream, position) for lane, stream, position in rows}
-        self._settled.recall(keys)
-        moved = [(self._settled.get(key)[0], *row) for key, row in keys.items()]
-        ahead = [(offset, lane, stream) for offset, lane, stream, position in moved if offset > position]
+        ahead = self._settled.ahead(self._db.execute("SELECT lane, stream, position FROM cursors"))
         if ahead:
             with self._transaction() as db:
                 db.executemany("UPDATE cursors SET position = ? WHERE lane = ? AND stream = ?", ahead)
@@ -325,12 +315,6 @@ class Store:
                     "UPDATE streams SET size = max(size, ?) WHERE id = ?",
                     [(offset, stream) for offset, _lane, stream in ahead],
                 )
-
-    def _unsettle(self, keys: Iterable[str]) -> None:
-        """Make sure that no mark outlives its cursor."""
-        for key in keys:
-            self._settled.put(key, 0)
-            self._settled.forget(key)
 
     def lanes(self) -> list[str]:
         """Return the name of every lane that ever committed a cursor."""
@@ -345,7 +329,7 @@ class Store:
 
     def drop_cursors(self, lane: str) -> None:
         """Forget where ``lane`` stood, for a job that is finished or a destination that is gone."""
-        self._unsettle([keys.pop(lane) for keys in self._keys.values() if lane in keys])
+        self._settled.forget_lane(lane)
         with self._transaction() as db:
             db.execute("DELETE FROM cursors WHERE lane = ?", (lane,))
             db.execute("DELETE FROM started WHERE lane = ?", (lane,))
@@ -381,10 +365,6 @@ class Store:
 _PUT_CURSOR = "INSERT OR REPLACE INTO cursors VALUES (?,?,?,?,?)"
 _PUT_COPY = "INSERT OR REPLACE INTO copies VALUES (?,?,?,?,?,?,?,?,?)"
 _PUT_STREAM = "INSERT OR REPLACE INTO streams VALUES (?,?,?,?,?,?,?,?,?,?,?)"
-
-
-def _key(lane: str, stream: str) -> str:
-    return blake2b(f"{lane}\0{stream}".encode(), digest_size=16).hexdigest()
 
 
 def _cursor_values(lane: str, row: CursorRow) -> tuple[object, ...]:
