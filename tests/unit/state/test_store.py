@@ -211,7 +211,7 @@ def test_an_agent_that_is_killed_before_every_checkpoint_does_not_fill_the_disk(
     before.mkdir()
     for number in range(1, 5):
         store = Store(before / "state.db")
-        for size in range(200):
+        for size in range(400):
             store.put_streams([stream(f"s{n}", size=size) for n in range(100)], durable=False)
         sizes.append((before / "state.db-wal").stat().st_size)
         after = tmp_path / str(number)
@@ -221,8 +221,8 @@ def test_an_agent_that_is_killed_before_every_checkpoint_does_not_fill_the_disk(
     assert sizes[0] > 4 << 20
     assert sizes[-1] <= sizes[0] + (1 << 20), sizes
     with closing(Store(before / "state.db")) as store:
-        assert [row.size for row in store.streams("logs")] == [199] * 100
-        store.put_streams([stream("s1", size=200)], durable=False)
+        assert [row.size for row in store.streams("logs")] == [399] * 100
+        store.put_streams([stream("s1", size=400)], durable=False)
         assert (before / "state.db-wal").stat().st_size <= 4 << 20
 
 
