@@ -1,23 +1,21 @@
-"""``audit-agent collector``: receives bulk audit events and keeps each once."""
+"""``audit-agent collector``: serves the Audits API: receives events, keeps each once, answers queries."""
 
 from __future__ import annotations
 
+import argparse
 import os
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from agent.cli.common import add_logging, configure_logging, run_async
-
-if TYPE_CHECKING:
-    import argparse
+from agent.cli import collector_accounts
+from agent.cli.common import add_logging, configure_logging, run_async, seconds
 
 TOKEN_VARIABLE = "AUDIT_COLLECTOR_TOKEN"  # noqa: S105 # a name
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command."""
-    parser = subparsers.add_parser("collector", help="receive events", description=__doc__)
+    parser = subparsers.add_parser("collector", help="serve the Audits API", description=__doc__)
     add_logging(parser)
     parser.add_argument(
         "--listen", default="127.0.0.1:8484", metavar="HOST:PORT", help="or unix:/path.sock (default: %(default)s)"
@@ -39,9 +37,17 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument(
         "--org-id", default="default", metavar="ID", help="the organisation of those callers (default: %(default)s)"
     )
+    parser.add_argument("--keep-for", type=seconds, metavar="DURATION", help="remove events after this; default: never")
+    parser.add_argument(
+        "--keep-bytes",
+        type=_bytes,
+        metavar="SIZE",
+        help="remove the oldest events beyond this; default: no bound",
+    )
     parser.add_argument("--tls-cert", metavar="FILE", help="certificate chain, PEM")
     parser.add_argument("--tls-key", metavar="FILE", help="its key, PEM")
     parser.set_defaults(run=run)
+    collector_accounts.add(parser.add_subparsers(metavar="token|user", title="who may call"))
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -50,6 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     import structlog
 
     from agent import collector
+    from agent.collector.store.retention import Keep
     from agent.errors import AgentError, UsageError
     from agent.serve import is_loopback
 
@@ -58,6 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
         tokens=() if arguments.no_token else _tokens(arguments.token_file),
         open_to_this_machine=arguments.no_token,
         org_id=arguments.org_id,
+        keep=Keep(max_age_seconds=arguments.keep_for, max_bytes=arguments.keep_bytes),
     )
     try:
         reachable = not is_loopback(arguments.listen)
@@ -78,6 +86,8 @@ def run(arguments: argparse.Namespace) -> int:
             async with collector.running(
                 listen=arguments.listen, database=arguments.database, settings=settings, tls=tls
             ) as handle:
+                if not (settings.tokens or arguments.no_token or handle.has_accounts()):
+                    log.warning("collector_without_callers", allowed=f"{TOKEN_VARIABLE}, --token-file, token add")
                 log.info("collector_listening", url=handle.url, database=handle.store.database.name)
                 async for _ in signals:
                     break
@@ -86,6 +96,15 @@ def run(arguments: argparse.Namespace) -> int:
 
     run_async(main)
     return 0
+
+
+def _bytes(text: str) -> int:
+    from agent.config.units import parse_bytes
+
+    try:
+        return parse_bytes(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _tokens(file: str | None) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from agent.collector.access import accounts
 from agent.collector.app import collector_app
 from agent.collector.settings import Settings
 from agent.collector.store import Store
@@ -24,6 +25,11 @@ class Handle:
     url: str
     store: Store
 
+    def has_accounts(self) -> bool:
+        """Tell whether there is a token or a user in the database."""
+        with self.store.database.reading() as connection:
+            return accounts.any_account(connection)
+
 
 @asynccontextmanager
 async def running(
@@ -34,11 +40,12 @@ async def running(
     tls: tuple[str, str] | None = None,
 ) -> AsyncIterator[Handle]:
     """Serve a collector while the block runs. Raises ``AgentError`` when address or database cannot be had."""
-    store = Store(database)
+    settings = settings or Settings()
+    store = Store(database, keep=settings.keep)
     try:
         async with anyio.create_task_group() as group:
             group.start_soon(store.run)
-            async with serving(collector_app(store, settings or Settings()), listen=listen, tls=tls) as url:
+            async with serving(collector_app(store, settings), listen=listen, tls=tls) as url:
                 yield Handle(url=url, store=store)
             group.cancel_scope.cancel()
     finally:

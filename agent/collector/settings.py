@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from agent.collector.store.retention import Keep
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,6 +17,10 @@ class Settings:
     """Programs of this machine, but no web pages, may do everything without a token."""
     org_id: str = "default"
     """The organisation of those tokens, and of callers without one."""
+    remembered_seconds: float = 15.0
+    """How long credentials that were right are taken for right: so long works, in each process, what was removed."""
+    keep: Keep = field(default_factory=Keep)
+    """How long and how much is kept; by default everything."""
     max_body_bytes: int = 16 << 20
     max_expanded_bytes: int = 64 << 20
     """Of a compressed body."""

@@ -13,7 +13,7 @@ from msgspec import UNSET, Raw
 from agent.receive.split import split_events
 
 MAX_ID_CHARACTERS = 256
-MAX_PLAIN_BYTES = 256
+MAX_PLAIN_CHARACTERS = 255
 """Of a property that events are found by; the longest name of a host has 253 characters."""
 MAX_NAMED_CHARACTERS = 4096
 """Of a refused event's id that is repeated: enough for the sender to know it again, not enough to be flooded with."""
@@ -36,8 +36,17 @@ class _Bulk(msgspec.Struct, gc=False):
     always_respond_with_events: bool | None = None
 
 
+class _PlainInside(msgspec.Struct, gc=False):
+    log_type: str = ""
+    hostname: str = ""
+
+
+class _PlainEvent(_Event, gc=False):
+    event: _PlainInside  # type: ignore[assignment] # what nearly every event has, decoded at once
+
+
 class _Typed(msgspec.Struct, gc=False):
-    events: list[_Event]
+    events: list[_PlainEvent]
 
 
 class _Named(msgspec.Struct, gc=False):
@@ -56,12 +65,10 @@ class EnvelopeError(ValueError):
     """The body is no AuditWebhookBulkEvent; the text says why."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class Row(msgspec.Struct, frozen=True, gc=False):
     """A valid event as it is stored: ``envelope`` is the bytes received."""
 
     unique_id: str
-    create_time: datetime
     log_type: str
     hostname: str
     envelope: bytes
@@ -92,7 +99,11 @@ def parse(body: bytes, *, max_events: int) -> Bulk:
         typed = _TYPED.decode(body).events
     except (msgspec.MsgspecError, RecursionError):
         return _one_by_one(raw, list_all=list_all)
-    return Bulk(rows=[_row(event, data) for event, data in zip(typed, raw, strict=True)], list_all=list_all)
+    rows = [
+        Row(event.unique_id, _short(event.event.log_type), _short(event.event.hostname), data)
+        for event, data in zip(typed, raw, strict=True)
+    ]
+    return Bulk(rows=rows, list_all=list_all)
 
 
 def _outer(body: bytes) -> tuple[_Bulk, list[bytes]]:
@@ -127,18 +138,17 @@ def _event(data: bytes) -> _Event:
 
 
 def _row(event: _Event, data: bytes) -> Row:
-    return Row(
-        unique_id=event.unique_id,
-        create_time=event.create_time,
-        log_type=_plain(bytes(event.event.log_type)),
-        hostname=_plain(bytes(event.event.hostname)),
-        envelope=data,
-    )
+    return Row(event.unique_id, _plain(bytes(event.event.log_type)), _plain(bytes(event.event.hostname)), data)
 
 
 def _plain(value: bytes) -> str:
-    """Return a string that is one and short and has no escapes, else an empty one."""
-    return value[1:-1].decode() if value[:1] == b'"' and len(value) <= MAX_PLAIN_BYTES and b"\\" not in value else ""
+    """Return the text that stands there, an empty one when it is something else."""
+    return _short(msgspec.json.decode(value)) if value[:1] == b'"' else ""
+
+
+def _short(value: str) -> str:
+    """Return ``value``, or an empty text when it is none that events can be found by."""
+    return value if len(value) <= MAX_PLAIN_CHARACTERS and "\0" not in value else ""
 
 
 def _name(data: bytes) -> str:

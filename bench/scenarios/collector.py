@@ -41,7 +41,15 @@ class Collector:
         with tempfile.TemporaryDirectory() as name:
             database = Path(name) / "collector.db"
             port = _free_port()
-            command = ["--listen", f"127.0.0.1:{port}", "--database", str(database), "--log-level", "error"]
+            command = [
+                "--no-token",
+                "--listen",
+                f"127.0.0.1:{port}",
+                "--database",
+                str(database),
+                "--log-level",
+                "error",
+            ]
             process = Process(common.agent("collector", *command))
             try:
                 _await_answer(f"http://127.0.0.1:{port}/healthz")

@@ -83,19 +83,22 @@ class Process:
         *arguments: str,
         environment: dict[str, str] | None = None,
         before: Callable[[], None] | None = None,
+        database: str | None = None,
+        no_token: bool = True,
     ) -> None:
         self.database = directory / "collector.db"
-        self._url = DATABASE.get()
+        self._url = database or DATABASE.get()
+        self.address = self._url or str(self.database)
         self._log = directory / "collector.log"
         self._log.write_bytes(b"")
-        needs_none = "--token-file" in arguments or "AUDIT_COLLECTOR_TOKEN" in (environment or {})
+        needs_none = not no_token or "--token-file" in arguments or "AUDIT_COLLECTOR_TOKEN" in (environment or {})
         arguments = arguments if needs_none else (*arguments, "--no-token")
         listen = () if "--listen" in arguments else ("--listen", "127.0.0.1:0")
         with self._log.open("ab") as output:
             self.process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "agent.cli", "collector", *listen),
-                    *("--database", self._url or str(self.database), "--log-format", "json", *arguments),
+                    *("--database", self.address, "--log-format", "json", *arguments),
                 ],
                 stdout=output,
                 stderr=output,

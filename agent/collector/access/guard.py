@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from agent.collector.settings import Settings
     from agent.collector.store import Store
 
-REMEMBERED_SECONDS = 15.0
-"""How long credentials that were right are taken for right: so long works one that was just revoked, per process."""
 _REMEMBERED = 10_000
 _CHECKS = 2
 """So many hashes are computed at a time: guessing must not take the processor from those who need not guess."""
@@ -110,7 +108,7 @@ class Guard:
         if found is not None:
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
-            self._known[mark] = (now + REMEMBERED_SECONDS, found)
+            self._known[mark] = (now + self._settings.remembered_seconds, found)
         return found
 
 

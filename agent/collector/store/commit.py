@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import threading
-import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import anyio
@@ -13,15 +11,13 @@ import anyio.to_thread
 import structlog
 
 from agent.collector.store import postgresql, sqlite
-from agent.collector.store.incoming import Incoming
-from agent.collector.store.key import key
+from agent.collector.store.batch import Job, numbered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from agent.collector.store.database import Database
     from agent.collector.store.orgs import Orgs
-    from agent.receive.envelope import Row
 
 log = structlog.get_logger(__name__)
 
@@ -29,17 +25,6 @@ GROUP_EVENTS = 20_000
 """At most this many events are committed together, so that no request waits for a giant transaction."""
 PROBE_SECONDS = 5.0
 """How often a database that failed is tried again while no event comes: callers may be waiting for it to be well."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Job:
-    """One request's events, and what became of them."""
-
-    org_id: str
-    rows: Sequence[Row]
-    done: anyio.Event = field(default_factory=anyio.Event)
-    duplicates: list[str] = field(default_factory=list)
-    error: Exception | None = None
 
 
 class Committer:
@@ -110,15 +95,16 @@ class Committer:
                     writer.probe()
                     return
                 writer.begin()
-                events, owners = _numbered(group, numbers, writer.last_id())
-                known = writer.insert(events) if events else ()
+                batch = numbered(group, numbers, writer.last_id())
+                # Nothing of it was ever here, nearly always; only otherwise it is worth looking what is twice in it.
+                if not writer.insert_new(batch.events):
+                    batch = batch.without_repetitions()
+                    for id_ in sorted(writer.insert(batch.events)):
+                        batch.note(id_)
                 writer.commit()
             except BaseException:
                 self._roll_back(writer)
                 raise
-        for id_ in sorted(known):
-            job, row = owners[id_]
-            job.duplicates.append(row.unique_id)
 
     def _roll_back(self, writer: postgresql.Writer | sqlite.Writer) -> None:
         try:
@@ -135,26 +121,3 @@ class Committer:
         if self.error is None:
             log.error("store_write_failed", error=str(error))
         self.error = str(error)
-
-
-def _numbered(
-    group: Sequence[Job], numbers: dict[str, int], last: int
-) -> tuple[list[Incoming], dict[int, tuple[Job, Row]]]:
-    """Return the group's events, each key once, numbered from ``last`` on, and whose they are; note what is twice."""
-    now = time.time_ns() // 1000
-    events: list[Incoming] = []
-    owners: dict[int, tuple[Job, Row]] = {}
-    seen: set[tuple[int, bytes, int]] = set()
-    for job in group:
-        org = numbers[job.org_id]
-        for row in job.rows:
-            stream, position = key(row.unique_id)
-            whole = (org, stream, position)
-            if whole in seen:
-                job.duplicates.append(row.unique_id)
-                continue
-            seen.add(whole)
-            last += 1
-            owners[last] = (job, row)
-            events.append(Incoming(last, org, now, stream, position, row.log_type, row.hostname, row.envelope))
-    return events, owners

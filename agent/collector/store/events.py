@@ -72,6 +72,23 @@ def find(connection: sa.Connection, org: int, name: str) -> tuple[int, bytes] | 
     return (found.received_at, bytes(found.envelope)) if found else None
 
 
+def first_after(connection: sa.Connection, when: int) -> int:
+    """Return the id from which on events arrived at ``when`` or later, found by halving: ids follow arrival."""
+    low, high = connection.execute(sa.select(sa.func.min(EVENTS.c.id), sa.func.max(EVENTS.c.id))).one()
+    if low is None:
+        return 1
+    beyond = high + 1
+    while low < beyond:
+        middle = (low + beyond) // 2
+        query = sa.select(EVENTS.c.id, EVENTS.c.received_at).where(EVENTS.c.id >= middle).order_by(EVENTS.c.id)
+        row = connection.execute(query.limit(1)).one()
+        if row.received_at >= when:
+            beyond = middle
+        else:
+            low = row.id + 1
+    return int(low)
+
+
 def positions(connection: sa.Connection, org: int, stream: bytes, *, after: int, limit: int) -> list[int]:
     """Return the sorted positions that are here of a stream, those greater than ``after``."""
     query = (

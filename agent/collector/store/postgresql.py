@@ -54,24 +54,40 @@ class Writer:
         found: int = self._db.execute("SELECT nextval('event_ids')").fetchone()[0]
         return found
 
+    def insert_new(self, events: Sequence[Incoming]) -> bool:
+        """Store all of them if none was there, and tell whether so; else nothing is stored."""
+        self._db.execute(_INCOMING)
+        self._db.execute("SAVEPOINT fresh")
+        if self._ids(events) < len(events):
+            self._db.execute("ROLLBACK TO SAVEPOINT fresh")
+            return False
+        self._rest(events)
+        return True
+
     def insert(self, events: Sequence[Incoming]) -> set[int]:
         """Store what was not there; return the ids of those that were. Two of them have never the same key."""
         self._db.execute(_INCOMING)
+        known: set[int] = set()
+        if self._ids(events) < len(events):
+            known = {row[0] for row in self._db.execute(_KNOWN)}
+        self._rest([e for e in events if e.id not in known] if known else events)
+        return known
+
+    def _ids(self, events: Sequence[Incoming]) -> int:
         with self._db.cursor() as cursor:
             with cursor.copy(_COPY_ID) as copy:
                 copy.write(_blocks(_ID.pack(4, 4, e[1], 16, e[3], 8, e[4], 8, e[0]) for e in events))
-            inserted = cursor.execute(_IDS).rowcount
-            known: set[int] = set()
-            if inserted < len(events):
-                known = {row[0] for row in cursor.execute(_KNOWN)}
-            fresh = [e for e in events if e.id not in known] if known else events
+            inserted: int = cursor.execute(_IDS).rowcount
+            return inserted
+
+    def _rest(self, events: Sequence[Incoming]) -> None:
+        with self._db.cursor() as cursor:
             with cursor.copy(_COPY_EVENT) as copy:
-                copy.write(_blocks(map(_packed, fresh)))
-            for table, rows in records(fresh).tables():
+                copy.write(_blocks(map(_packed, events)))
+            for table, rows in records(events).tables():
                 with cursor.copy(f"COPY {table.name} FROM STDIN") as copy:
                     for row in rows:
                         copy.write_row(row)
-        return known
 
     def commit(self) -> None:
         """Make it durable."""

@@ -57,8 +57,7 @@ CREATE TABLE events_other PARTITION OF events DEFAULT
 _EVENTS_INDEXES = """
 CREATE INDEX events_by_org ON events (org, id);
 CREATE INDEX events_by_log_type ON events (org, log_type, id);
-CREATE INDEX events_by_hostname ON events (org, hostname, id);
-CREATE INDEX events_by_time ON events (received_at)
+CREATE INDEX events_by_hostname ON events (org, hostname, id)
 """
 
 

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from agent.collector.store.events import first_after
 from agent.collector.store.tables import EVENTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _STEP = 2000
+_INTERLEAVED = 10_000_000
+"""Several writers' numbers interleave, so that they do not follow arrival to the moment; microseconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,22 +106,7 @@ def _query(org: int, wanted: Wanted, before: int | None) -> sa.Select[tuple[int,
 
 def _number_at(connection: sa.Connection, until: int | None) -> int | None:
     """Return a number that is beyond all events that arrived before ``until``, to begin there and not at the newest."""
-    if until is None:
-        return None
-    query = (
-        sa.select(EVENTS.c.id, EVENTS.c.received_at)
-        .where(EVENTS.c.received_at < until)
-        .order_by(EVENTS.c.received_at.desc())
-        .limit(1)
-    )
-    found = connection.execute(query).first()
-    if found is None:
-        return 0
-    # Several writers' numbers interleave: the greatest among the same moment's.
-    close = sa.select(sa.func.max(EVENTS.c.id)).where(
-        EVENTS.c.received_at < until, EVENTS.c.received_at >= found.received_at - 10_000_000
-    )
-    return int(connection.execute(close).scalar() or found.id) + 1
+    return None if until is None else first_after(connection, until + _INTERLEAVED)
 
 
 def _least(one: int | None, other: int | None) -> int | None:

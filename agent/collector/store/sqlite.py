@@ -34,19 +34,34 @@ class Writer:
         found: int | None = self._db.execute("SELECT max(id) FROM events").fetchone()[0]
         return found or 0
 
+    def insert_new(self, events: Sequence[Incoming]) -> bool:
+        """Store all of them if none was there, and tell whether so; else nothing is stored."""
+        self._db.execute("SAVEPOINT fresh")
+        if self._ids(events) < len(events):
+            self._db.execute("ROLLBACK TO fresh")
+            return False
+        self._rest(events)
+        return True
+
     def insert(self, events: Sequence[Incoming]) -> set[int]:
         """Store what was not there; return the ids of those that were. Two of them have never the same key."""
-        ids = [(e.org, e.stream, e.position, e.id) for e in events]
-        inserted: int = self._db.executemany(_IDS, ids).rowcount
         known: set[int] = set()
-        if inserted < len(ids):
-            known = {id_ for *key, id_ in ids if self._db.execute(_KNOWN, key).fetchone()[0] != id_}
-        fresh = [e for e in events if e.id not in known] if known else events
-        self._db.executemany(_EVENTS, fresh)
-        for table, rows in records(fresh).tables():
+        if self._ids(events) < len(events):
+            known = {
+                e.id for e in events if self._db.execute(_KNOWN, (e.org, e.stream, e.position)).fetchone()[0] != e.id
+            }
+        self._rest([e for e in events if e.id not in known] if known else events)
+        return known
+
+    def _ids(self, events: Sequence[Incoming]) -> int:
+        inserted: int = self._db.executemany(_IDS, [(e[1], e[3], e[4], e[0]) for e in events]).rowcount
+        return inserted
+
+    def _rest(self, events: Sequence[Incoming]) -> None:
+        self._db.executemany(_EVENTS, events)
+        for table, rows in records(events).tables():
             marks = ",".join("?" * len(table.columns))
             self._db.executemany(f"INSERT INTO {table.name} VALUES ({marks})", rows)  # noqa: S608 # our own names
-        return known
 
     def commit(self) -> None:
         """Make it durable."""

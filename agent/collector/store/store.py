@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
 import structlog
 
-from agent.collector.store import events
-from agent.collector.store.commit import Committer, Job
+from agent.collector.store import events, partitions
+from agent.collector.store.batch import Job
+from agent.collector.store.commit import Committer
 from agent.collector.store.database import Database
 from agent.collector.store.errors import BusyError, StoreError
 from agent.collector.store.orgs import Orgs
+from agent.collector.store.retention import Keep, maintain
 from agent.collector.store.schema import migrate
 from agent.errors import AgentError
 
@@ -31,6 +34,8 @@ log = structlog.get_logger(__name__)
 DEFAULT_ORG = "default"
 READERS = 4
 """So many queries run at a time; the others wait their turn."""
+MAINTAIN_SECONDS = 300.0
+"""How often what is too old or too much is looked for, and partitions are made ahead."""
 WAITING = 64
 """So many may wait."""
 
@@ -38,15 +43,20 @@ WAITING = 64
 class Store:
     """The events that were ever accepted, and what is configured here."""
 
-    def __init__(self, database: str) -> None:
+    def __init__(self, database: str, *, keep: Keep | None = None) -> None:
         """Open or create ``database`` (see ``Database``) with this version's schema. Raises ``AgentError``."""
+        self._keep = keep or Keep()
         self.database = Database(database)
         self.orgs = Orgs()
         self._committer = Committer(self.database, self.orgs)
+        self._maintainers = anyio.CapacityLimiter(1)
         self._readers = anyio.CapacityLimiter(READERS)
         try:
             self.database.prepare_place()
             migrate(self.database)
+            if self.database.is_postgresql:
+                with self.database.writing() as connection:
+                    partitions.make_ahead(connection, datetime.now(UTC))
         except AgentError as error:
             raise AgentError(f"{self.database.name}: {error}") from error
         except self.database.errors as error:
@@ -64,8 +74,19 @@ class Store:
             self.database.close()
 
     async def run(self) -> None:
-        """Store what ``put`` is given, until cancelled; then what waits still, a last time."""
-        await self._committer.run()
+        """Store what ``put`` is given and keep within bounds, until cancelled; then store what waits still."""
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._maintain)
+            await self._committer.run()
+
+    async def _maintain(self) -> None:
+        while True:
+            try:
+                # Not left before it is done: it holds a lock, and the database is closed after that.
+                await anyio.to_thread.run_sync(maintain, self.database, self._keep, limiter=self._maintainers)
+            except self.database.errors as error:
+                log.error("retention_failed", error=str(getattr(error, "orig", None) or error).splitlines()[0])
+            await anyio.sleep(MAINTAIN_SECONDS)
 
     async def put(self, rows: Sequence[Row], *, org_id: str = DEFAULT_ORG) -> list[str]:
         """Store ``rows`` for an organisation; return the ids that were there already, once for each repetition.
