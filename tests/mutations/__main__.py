@@ -271,6 +271,8 @@ def _try(tree: Path, mutation: Mutation) -> str:
     path.write_text(text.replace(mutation.old, mutation.new))
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *mutation.tests.split()]
     done = subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False, timeout=900)
+    if done.returncode not in {0, 1}:  # no test ran, or pytest itself failed
+        return "UNFIT"
     return "UNNOTICED" if done.returncode == 0 else "noticed"
 
 
