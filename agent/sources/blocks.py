@@ -93,29 +93,24 @@ class BlockReader:
             final=not self._catalog.register.can_grow(stream),
             scanned=self._scanned.pop(key, 0),
         )
-        # Verified after the read: bytes that were replaced before it are noticed, not taken for the old stream's.
-        if not self._catalog.verify(stream, content):
-            return None
         if not stream.complete and (length := content.length()) is not None:
             stream.size, stream.complete = length, True
+        mark = _end_mark(stream, content, position, found) if isinstance(found, Lines) else None
+        # Verified after every read: bytes that were replaced before it are noticed, not taken for the old stream's.
+        if not self._catalog.verify(stream, content):
+            return None
         if isinstance(found, int):
             self._scanned[key] = found
             return None
         if found is not None:
-            self._mark(stream, content, position, found)
+            self._mark(stream, found.end, mark)
         return found
 
-    def _mark(self, stream: Stream, content: Content, position: int, found: Lines) -> None:
-        end = found.end
+    def _mark(self, stream: Stream, end: int, mark: bytes | None) -> None:
         stream.size = max(stream.size, end)
         stream.reached = max(stream.reached, end)
-        covered = end - position
-        if found.cut_from is None and covered >= MARK_BYTES:
-            mark = digest(found.data[covered - MARK_BYTES : covered])
-        elif stream.complete and (end <= _APPROACH_BYTES or not is_compressed(stream.last_path)):
-            mark = mark_before(content, end)
-        else:
-            return  # going back in a compressed member costs reading it again from its start
+        if mark is None:
+            return
         if end > stream.mark_at and mark:
             stream.mark_at, stream.mark = end, mark
             self._catalog.register.was_read(stream)
@@ -237,6 +232,16 @@ class BlockReader:
         self.marks.pop(stream, None)
         for key in [key for key in self._cache if key[0] == stream]:
             self._cached_bytes -= self._cache.pop(key).size
+
+
+def _end_mark(stream: Stream, content: Content, position: int, found: Lines) -> bytes | None:
+    """Return the tail mark at the end of ``found``, empty where the bytes are gone, None where it is too dear."""
+    covered = found.end - position
+    if found.cut_from is None and covered >= MARK_BYTES:
+        return digest(found.data[covered - MARK_BYTES : covered])
+    if stream.complete and (found.end <= _APPROACH_BYTES or not is_compressed(stream.last_path)):
+        return mark_before(content, found.end)
+    return None  # going back in a compressed member costs reading it again from its start
 
 
 def _is_past(content: Content, position: int) -> bool:

@@ -459,6 +459,30 @@ def test_pain_4_copytruncate_and_a_compressed_rename_between_two_looks(start: St
     assert follower.later() == []
 
 
+@pytest.mark.parametrize("at", range(1, 13))
+def test_pain_4_copytruncate_at_whatever_moment_of_a_look_and_a_read(start: Start, logs: Path, at: int) -> None:
+    live, calls = logs / "a.log", [0]
+
+    def visible(_path: str) -> int:
+        """Asked at every look and every read: at one of them the file is copied, cut and written to."""
+        calls[0] += 1
+        if calls[0] == at:
+            copy_truncate(live, logs / "a.log.1")
+            append(live, "four", "five " + "x" * 2000)
+        return 1 << 30
+
+    append(live, "one", "two")
+    follower = start(visible=visible)
+    follower.poll()
+    append(live, "three")
+    follower.poll()
+    calls[0] = max(calls[0], at)
+    follower.poll()
+    follower.later()
+    written = [line for path in logs.iterdir() for line in path.read_text().splitlines()]
+    assert sorted(follower.received.messages) == sorted(written)
+
+
 def test_pain_4_copytruncate_while_stopped(start: Start, logs: Path) -> None:
     append(logs / "a.log", "one")
     follower = start()
