@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import struct
+import time
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _RECORD = struct.Struct("<16sQ16s24s")  # key, offset, mark, checksum
+_SAID_SECONDS = 60.0
 _BYTES = 64
 """Never across a page, so that a kill leaves no half record; one that is torn all the same does not count."""
 
@@ -38,7 +40,7 @@ class Marks:
         self._slots: dict[str, int] = {}
         self._free: list[int] = []
         self._end = 0
-        self._failing = False
+        self._said_at = -_SAID_SECONDS
 
     def recall(self, known: Container[str]) -> None:
         """Find the marks of an earlier run; those of keys that are not ``known`` make room."""
@@ -74,7 +76,6 @@ class Marks:
             slot = self._slots[key] = self._free.pop() if self._free else self._grow()
         try:
             os.pwrite(self._descriptor, _packed(key, offset, mark), slot * _BYTES)
-            self._failing = False
         except OSError as error:
             self._failed(self._path, error)
 
@@ -83,8 +84,9 @@ class Marks:
         return self._end - 1
 
     def _failed(self, path: Path, error: OSError) -> None:
-        if not self._failing:
-            self._failing = True
+        # On a full disk a new record fails and an old one does not: once a minute is enough.
+        if time.monotonic() - self._said_at >= _SAID_SECONDS:
+            self._said_at = time.monotonic()
             log.warning("mark_failed", path=str(path), error=error.strerror)
 
     def forget(self, key: str) -> None:
