@@ -1,7 +1,7 @@
-/* A sender that does next to nothing, to show what the sink can take: flood PORT EVENTS [EVENTS-A-BODY] [BYTES].
+/* A sender that does next to nothing, to show what the sink can take: flood PORT EVENTS [EVENTS-A-BODY] [BYTES] [STREAM].
  *
- * One connection, one request at a time, as a lane does it; the events differ in their number only. Prints events a
- * second.
+ * One connection, one request at a time, as a lane does it; the events differ in their number only, floods in
+ * their stream, of 32 hexadecimal digits. Prints events a second.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -59,6 +59,7 @@ int main(int count, char **arguments)
     unsigned long events = strtoul(arguments[2], NULL, 10);
     unsigned per_body = count > 3 ? (unsigned)atoi(arguments[3]) : 500;
     unsigned line = count > 4 ? (unsigned)atoi(arguments[4]) : 365;
+    const char *stream = count > 5 ? arguments[5] : "0123456789abcdef0123456789abcdef";
     /* What an agent adds to a line: its envelope. */
     size_t room = line + 512, size = 0;
     char *body = malloc(room * per_body + 64), **numbers = malloc(per_body * sizeof *numbers);
@@ -67,11 +68,11 @@ int main(int count, char **arguments)
     for (unsigned i = 0; i < per_body; i++) {
         size_t before = size;
         size += (size_t)sprintf(body + size,
-                                "%s{\"unique_id\":\"0123456789abcdef0123456789abcdef.000000000000\",\"create_time\":"
+                                "%s{\"unique_id\":\"%s.000000000000\",\"create_time\":"
                                 "\"2026-05-04T12:00:00.000000Z\",\"event\":{\"hostname\":\"bench\",\"request_id\":"
                                 "\"5f6f2b1e-0c3f-4a55-9f1d-",
-                                i ? "," : "");
-        ids[i] = memmem(body + before, size - before, ".0", 2) + 1;
+                                i ? "," : "", stream);
+        ids[i] = memmem(body + before, size - before, ".0", 2) + 1; /* the first one: no stream has a point */
         numbers[i] = body + size;
         memset(body + size, '0', 12);
         size += 12;
@@ -94,7 +95,7 @@ int main(int count, char **arguments)
     unsigned long sent = 0;
     while (sent < events) {
         for (unsigned i = 0; i < per_body; i++)
-            put(ids[i], sent), put(numbers[i], sent++);
+            put(ids[i], sent + 100000000000), put(numbers[i], sent++);
         if (write(peer, head, (size_t)head_size) != head_size || write(peer, body, size) != (ssize_t)size)
             fail("write");
         take_answer(peer);

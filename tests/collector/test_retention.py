@@ -145,9 +145,9 @@ async def test_the_event_from_which_on_others_arrived_is_found_by_halving() -> N
             await c.lists(bulk(event(f"a{number}"), event(f"b{number}")))
         with c.store.database.reading() as connection:
             ids = list(connection.execute(sa.text("SELECT id FROM events ORDER BY id")).scalars())
-            found = [first_after(connection, mark) for mark in marks]
-            assert first_after(connection, 0) <= ids[0]
-            assert first_after(connection, 1 << 60) == ids[-1] + 1
+            found = [first_after(connection, 1, mark) for mark in marks]
+            assert first_after(connection, 1, 0) <= ids[0]
+            assert first_after(connection, 1, 1 << 60) == ids[-1] + 1
         previous = [0, *ids[1::2]]
         assert all(before < at <= own for before, at, own in zip(previous, found, ids[::2], strict=False))
 

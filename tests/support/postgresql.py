@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _USER = "postgres"
-_OPTIONS = ("listen_addresses=", "fsync=off", "max_connections=200", "shared_buffers=128MB", "max_wal_size=2GB")
-"""Without flushing: the tests kill the collector, never the server."""
+_OPTIONS = ("listen_addresses=", "max_connections=200", "shared_buffers=128MB", "max_wal_size=2GB")
 
 
 class Server:
@@ -59,8 +58,8 @@ def programs() -> Path:
 
 
 @contextmanager
-def postgresql() -> Iterator[Server]:
-    """Run a server while the block runs."""
+def postgresql(*, durable: bool = False) -> Iterator[Server]:
+    """Run a server while the block runs; ``durable``: it flushes what it commits."""
     # It refuses to run as root, and its folder has to be reachable by whom it runs as.
     user = _unprivileged() if os.geteuid() == 0 else None
     folder = Path(tempfile.mkdtemp(prefix="audit-pg-"))
@@ -82,7 +81,7 @@ def postgresql() -> Iterator[Server]:
         )
         if made.returncode:
             raise RuntimeError(f"initdb failed:\n{made.stdout}{made.stderr}")
-        options = [part for option in _OPTIONS for part in ("-c", option)]
+        options = [part for option in (*_OPTIONS, f"fsync={'on' if durable else 'off'}") for part in ("-c", option)]
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [programs() / "postgres", "-D", data, "-k", folder, *options],

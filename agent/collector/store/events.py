@@ -67,20 +67,27 @@ def find(connection: sa.Connection, org: int, name: str) -> tuple[int, bytes] | 
     """Return (received_at, envelope) of the event with the id ``name``."""
     stream, position = key(name)
     same = sa.and_(IDS.c.org == org, IDS.c.stream == stream, IDS.c.position == position)
-    query = sa.select(EVENTS.c.received_at, EVENTS.c.envelope).join(IDS, IDS.c.id == EVENTS.c.id).where(same)
+    query = (
+        sa.select(EVENTS.c.received_at, EVENTS.c.envelope)
+        .join(IDS, sa.and_(IDS.c.org == EVENTS.c.org, IDS.c.id == EVENTS.c.id))
+        .where(same)
+    )
     found = connection.execute(query).first()
     return (found.received_at, bytes(found.envelope)) if found else None
 
 
-def first_after(connection: sa.Connection, when: int) -> int:
+def first_after(connection: sa.Connection, org: int, when: int) -> int:
     """Return the id from which on events arrived at ``when`` or later, found by halving: ids follow arrival."""
-    low, high = connection.execute(sa.select(sa.func.min(EVENTS.c.id), sa.func.max(EVENTS.c.id))).one()
-    if low is None:
+    own = EVENTS.c.org == org
+    low, high = (
+        connection.execute(sa.select(end(EVENTS.c.id)).where(own)).scalar() for end in (sa.func.min, sa.func.max)
+    )
+    if low is None or high is None:
         return 1
     beyond = high + 1
     while low < beyond:
         middle = (low + beyond) // 2
-        query = sa.select(EVENTS.c.id, EVENTS.c.received_at).where(EVENTS.c.id >= middle).order_by(EVENTS.c.id)
+        query = sa.select(EVENTS.c.id, EVENTS.c.received_at).where(own, EVENTS.c.id >= middle).order_by(EVENTS.c.id)
         row = connection.execute(query.limit(1)).one()
         if row.received_at >= when:
             beyond = middle

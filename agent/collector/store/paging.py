@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +68,10 @@ class Paging:
         if self.at is not None:
             query = query.where(_beyond(columns, forwards, self.at))
         return query.order_by(*(c.asc() if up else c.desc() for c, up in zip(columns, forwards, strict=True)))
+
+    def after(self, row: sa.Row[Any]) -> Paging:
+        """Return the same from behind ``row`` on."""
+        return replace(self, at=tuple(getattr(row, name) for name in self.page_on))
 
     def key(self, row: sa.Row[Any]) -> list[str]:
         """Return the key of a row that ``apply``'s query gave; its columns bear the fields' names."""

@@ -50,6 +50,19 @@ def make_ahead(connection: sa.Connection, now: datetime) -> None:
             log.warning("partition_not_made", partition=name, error=str(error.orig).splitlines()[0])
 
 
+def count_anew(connection: sa.Connection) -> None:
+    """Have the planner's counts made anew for tables that have grown much since.
+
+    The server does so itself, later; a table that fills quickly from nothing is read as if it were empty till then.
+    """
+    query = sa.text(
+        "SELECT relname FROM pg_stat_user_tables"
+        " WHERE schemaname = current_schema() AND n_mod_since_analyze > 5000 + n_live_tup / 10"
+    )
+    for name in connection.execute(query).scalars().all():
+        connection.execute(sa.text(f'ANALYZE "{name}"'))
+
+
 def listed(connection: sa.Connection) -> list[Partition]:
     """Return the partitions of days, oldest first."""
     query = sa.text(

@@ -1,9 +1,11 @@
-"""Events into PostgreSQL: ids that may be there already by one insert, the rest by COPY, within one transaction."""
+"""Events into PostgreSQL by COPY, within one transaction; ids of which some are there already by way of a table."""
 
 from __future__ import annotations
 
 import struct
 from typing import TYPE_CHECKING, Any
+
+import psycopg
 
 from agent.collector.store.records import records
 
@@ -16,14 +18,13 @@ BLOCK = 100_000
 """Ids are taken from the sequence in blocks of this many: no process waits for another to number its events."""
 _HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _END = b"\xff\xff"
-_COPY_ID = "COPY incoming (org, stream, position, id) FROM STDIN (FORMAT BINARY)"
+_COPY_ID = "COPY {} (org, stream, position, id) FROM STDIN (FORMAT BINARY)"
 _COPY_EVENT = (
     "COPY events (id, org, received_at, stream, position, log_type, hostname, envelope) FROM STDIN (FORMAT BINARY)"
 )
 _ID = struct.Struct(">hiii16siqiq")
 _EVENT = struct.Struct(">hiqiiiqi16siqi")
 _LENGTH = struct.Struct(">i")
-# In the order of the key: two processes that store the same events would else wait for each other.
 _IDS = """
 INSERT INTO ids (org, stream, position, id)
 SELECT org, stream, position, id FROM incoming ORDER BY org, stream, position
@@ -56,9 +57,10 @@ class Writer:
 
     def insert_new(self, events: Sequence[Incoming]) -> bool:
         """Store all of them if none was there, and tell whether so; else nothing is stored."""
-        self._db.execute(_INCOMING)
         self._db.execute("SAVEPOINT fresh")
-        if self._ids(events) < len(events):
+        try:
+            self._copy(_COPY_ID.format("ids"), _ids(events))
+        except psycopg.errors.UniqueViolation:
             self._db.execute("ROLLBACK TO SAVEPOINT fresh")
             return False
         self._rest(events)
@@ -67,27 +69,23 @@ class Writer:
     def insert(self, events: Sequence[Incoming]) -> set[int]:
         """Store what was not there; return the ids of those that were. Two of them have never the same key."""
         self._db.execute(_INCOMING)
+        self._copy(_COPY_ID.format("incoming"), _ids(events))
         known: set[int] = set()
-        if self._ids(events) < len(events):
+        if self._db.execute(_IDS).rowcount < len(events):
             known = {row[0] for row in self._db.execute(_KNOWN)}
         self._rest([e for e in events if e.id not in known] if known else events)
         return known
 
-    def _ids(self, events: Sequence[Incoming]) -> int:
-        with self._db.cursor() as cursor:
-            with cursor.copy(_COPY_ID) as copy:
-                copy.write(_blocks(_ID.pack(4, 4, e[1], 16, e[3], 8, e[4], 8, e[0]) for e in events))
-            inserted: int = cursor.execute(_IDS).rowcount
-            return inserted
-
     def _rest(self, events: Sequence[Incoming]) -> None:
-        with self._db.cursor() as cursor:
-            with cursor.copy(_COPY_EVENT) as copy:
-                copy.write(_blocks(map(_packed, events)))
-            for table, rows in records(events).tables():
-                with cursor.copy(f"COPY {table.name} FROM STDIN") as copy:
-                    for row in rows:
-                        copy.write_row(row)
+        self._copy(_COPY_EVENT, map(_packed, events))
+        for table, rows in records(events).tables():
+            with self._db.cursor() as cursor, cursor.copy(f"COPY {table.name} FROM STDIN") as copy:
+                for row in rows:
+                    copy.write_row(row)
+
+    def _copy(self, statement: str, rows: Iterable[bytes]) -> None:
+        with self._db.cursor() as cursor, cursor.copy(statement) as copy:
+            copy.write(b"".join((_HEAD, *rows, _END)))
 
     def commit(self) -> None:
         """Make it durable."""
@@ -103,8 +101,10 @@ class Writer:
         self._db.commit()
 
 
-def _blocks(rows: Iterable[bytes]) -> bytes:
-    return b"".join((_HEAD, *rows, _END))
+def _ids(events: Sequence[Incoming]) -> list[bytes]:
+    # In the order of the key: two processes that store the same events would else wait for each other.
+    keys = sorted((e[1], e[3], e[4], e[0]) for e in events)
+    return [_ID.pack(4, 4, org, 16, stream, 8, position, 8, id_) for org, stream, position, id_ in keys]
 
 
 def _packed(event: Incoming) -> bytes:

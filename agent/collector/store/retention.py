@@ -34,7 +34,7 @@ class Keep:
 
 
 def maintain(database: Database, keep: Keep) -> int:
-    """Make room ahead and remove what may go; returns how many events were removed.
+    """Make room ahead, keep the planner's counts fresh, remove what may go; returns how many events were removed.
 
     Raises what the database raises. Of several processes one does it, the others return at once.
     """
@@ -48,6 +48,7 @@ def maintain(database: Database, keep: Keep) -> int:
         try:
             with database.writing() as writing:
                 partitions.make_ahead(writing, datetime.now(UTC))
+                partitions.count_anew(writing)
             return _drop_partitions(database, keep) + _trim_rows(database, keep, only=partitions.REST)
         finally:
             connection.execute(sa.text("SELECT pg_advisory_unlock(:lock)"), {"lock": _LOCK})
@@ -108,7 +109,8 @@ def _step(database: Database, table: str, *, end: int | None) -> int:
     with database.writing() as connection:
         query = f"SELECT id, received_at FROM {table} ORDER BY id LIMIT {STEP_EVENTS}"  # noqa: S608 # our own names
         rows = connection.execute(sa.text(query)).all()
-        newest = connection.execute(sa.select(sa.func.max(EVENTS.c.id))).scalar()
+        # Of PostgreSQL a sequence knows which ids were given.
+        newest = None if database.is_postgresql else connection.execute(sa.select(sa.func.max(EVENTS.c.id))).scalar()
         ids = [row.id for row in takewhile(lambda row: end is None or row.received_at < end, rows) if row.id != newest]
         if not ids:
             return 0

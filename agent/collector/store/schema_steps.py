@@ -43,19 +43,19 @@ _EVENTS_SQLITE = """
 CREATE TABLE events (
     id INTEGER PRIMARY KEY, org INTEGER NOT NULL, received_at BIGINT NOT NULL, stream BLOB NOT NULL,
     position BIGINT NOT NULL, log_type TEXT NOT NULL, hostname TEXT NOT NULL, envelope BLOB NOT NULL
-)
+);
+CREATE INDEX events_by_org ON events (org, id)
 """
 _EVENTS_POSTGRESQL = """
 CREATE SEQUENCE event_ids INCREMENT BY 100000;
 CREATE TABLE events (
     id BIGINT NOT NULL, org INTEGER NOT NULL, received_at BIGINT NOT NULL, stream BYTEA NOT NULL,
     position BIGINT NOT NULL, log_type TEXT NOT NULL, hostname TEXT NOT NULL, envelope BYTEA NOT NULL,
-    PRIMARY KEY (id, received_at)
+    PRIMARY KEY (org, id, received_at)
 ) PARTITION BY RANGE (received_at);
 CREATE TABLE events_other PARTITION OF events DEFAULT
 """
 _EVENTS_INDEXES = """
-CREATE INDEX events_by_org ON events (org, id);
 CREATE INDEX events_by_log_type ON events (org, log_type, id);
 CREATE INDEX events_by_hostname ON events (org, hostname, id)
 """

@@ -69,7 +69,7 @@ def search(
     """
     hits: list[Hit] = []
     looked_at, end = 0, time.monotonic() + seconds
-    before = _least(wanted.before, _number_at(connection, wanted.until))
+    before = _least(wanted.before, _number_at(connection, org, wanted.until))
     step = limit + 1 if accept is None else _STEP
     while True:
         rows = connection.execute(_query(org, wanted, before).limit(step)).all()
@@ -104,9 +104,9 @@ def _query(org: int, wanted: Wanted, before: int | None) -> sa.Select[tuple[int,
     return query.order_by(EVENTS.c.id.desc())
 
 
-def _number_at(connection: sa.Connection, until: int | None) -> int | None:
+def _number_at(connection: sa.Connection, org: int, until: int | None) -> int | None:
     """Return a number that is beyond all events that arrived before ``until``, to begin there and not at the newest."""
-    return None if until is None else first_after(connection, until + _INTERLEAVED)
+    return None if until is None else first_after(connection, org, until + _INTERLEAVED)
 
 
 def _least(one: int | None, other: int | None) -> int | None:

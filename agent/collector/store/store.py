@@ -34,7 +34,7 @@ log = structlog.get_logger(__name__)
 DEFAULT_ORG = "default"
 READERS = 4
 """So many queries run at a time; the others wait their turn."""
-MAINTAIN_SECONDS = 300.0
+MAINTAIN_SECONDS = 60.0
 """How often what is too old or too much is looked for, and partitions are made ahead."""
 WAITING = 64
 """So many may wait."""

@@ -30,7 +30,7 @@ EVENTS = Table(
     "events",
     METADATA,
     Column("id", BigInteger, primary_key=True),  # grows with arrival
-    Column("org", Integer, nullable=False),
+    Column("org", Integer, primary_key=True),
     Column("received_at", BigInteger, primary_key=True),  # what PostgreSQL's partitions go by
     Column("stream", LargeBinary, nullable=False),
     Column("position", BigInteger, nullable=False),
