@@ -10,6 +10,8 @@ from pathlib import Path
 from agent.cli import collector_accounts
 from agent.cli.common import add_logging, configure_logging, run_async, seconds
 
+DEFAULT_DATABASE = "/var/lib/audit-agent/collector.db"
+DATABASE_VARIABLE = "AUDIT_COLLECTOR_DATABASE"
 TOKEN_VARIABLE = "AUDIT_COLLECTOR_TOKEN"  # noqa: S105 # a name
 
 
@@ -22,9 +24,10 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     )
     parser.add_argument(
         "--database",
-        default="/var/lib/audit-agent/collector.db",
+        default=os.environ.get(DATABASE_VARIABLE, DEFAULT_DATABASE),
         metavar="PATH|URL",
-        help="SQLite file, :memory:, or postgresql+psycopg://USER@HOST/NAME (default: %(default)s)",
+        help=f"SQLite file, :memory:, or postgresql+psycopg://USER@HOST/NAME; else {DATABASE_VARIABLE}, which no other"
+        f" user sees; else {DEFAULT_DATABASE}",
     )
     parser.add_argument(
         "--token-file",

@@ -52,3 +52,4 @@ def test_no_request_made_from_the_document_or_beside_it_gets_an_answer_that_it_d
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=550)
         assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
         assert "Traceback" not in collector.output()
+        assert "store_query_failed" not in collector.output()

@@ -6,7 +6,6 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 import sqlalchemy as sa
 
@@ -14,7 +13,7 @@ from agent.collector.store import partitions
 from agent.collector.store.events import first_after
 from agent.collector.store.records import microseconds
 from agent.collector.store.retention import Keep, maintain, size
-from tests.collector.calls import PATH, Caller, bulk, collecting, event, process
+from tests.collector.calls import Caller, bulk, collecting, event
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -150,26 +149,3 @@ async def test_the_event_from_which_on_others_arrived_is_found_by_halving() -> N
             assert first_after(connection, 1, 1 << 60) == ids[-1] + 1
         previous = [0, *ids[1::2]]
         assert all(before < at <= own for before, at, own in zip(previous, found, ids[::2], strict=False))
-
-
-def test_two_collectors_on_one_database_are_one(server: Server, tmp_path: Path) -> None:
-    database = server.fresh()
-    folders = [tmp_path / "one", tmp_path / "two"]
-    for folder in folders:
-        folder.mkdir()
-    with (
-        process(folders[0], database=database) as first,
-        process(folders[1], database=database) as second,
-    ):
-        urls = [first.url(), second.url()]
-        stored = 0
-        for number in range(20):
-            names = [f"{number}.{n}" for n in range(50)]
-            # The same request to both, as an agent sends it that had no answer from the first.
-            answers = [httpx.post(f"{url}{PATH}", content=bulk(*map(record, names)), timeout=60) for url in urls]
-            assert [len(answer.json()["success_events"]) for answer in answers] == [0, 50]
-            stored += 50
-        found = [httpx.get(f"{url}/v1/audits", params={"limit": 500}, timeout=60).json() for url in urls]
-        assert found[0] == found[1]
-        assert len(found[0]["audits"]) == 500
-        assert len(first.stored()) == len(set(first.stored())) == stored

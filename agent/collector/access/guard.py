@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from agent.collector.settings import Settings
     from agent.collector.store import Store
 
-_REMEMBERED = 10_000
+_REMEMBERED = 100_000
 _CHECKS = 2
 """So many hashes are computed at a time: guessing must not take the processor from those who need not guess."""
 _LONGEST = 4096
@@ -96,6 +96,10 @@ class Guard:
         remembered = self._known.get(mark)
         if remembered is not None and remembered[0] > now:
             return remembered[1]
+        if remembered is not None:
+            # Its hash was computed once; all that can have happened since is that the account is gone.
+            number = remembered[1].token_id
+            return self._remember(mark, await self._store.read(lambda c: accounts.current(c, number)))
         pair = _pair(offered) if scheme == "basic" else None
 
         def check(connection: sa.Connection) -> Principal | None:
@@ -105,10 +109,14 @@ class Guard:
 
         async with self._checks:
             found = await self._store.read(check)
+        return self._remember(mark, found)
+
+    def _remember(self, mark: bytes, found: Principal | None) -> Principal | None:
+        self._known.pop(mark, None)
         if found is not None:
             if len(self._known) >= _REMEMBERED:
-                self._known.clear()
-            self._known[mark] = (now + self._settings.remembered_seconds, found)
+                del self._known[next(iter(self._known))]
+            self._known[mark] = (time.monotonic() + self._settings.remembered_seconds, found)
         return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 MEMORY = ":memory:"
 BUSY_SECONDS = 10
+READ_SECONDS = 30.0
+_STEPS = 100_000
+"""Of SQLite's machine between two looks at the clock."""
 # Larger pages and a longer journal: a page that many commits change is written to its place once, not after each.
 _PRAGMAS = (
     *("page_size=8192", "journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=8000", "cache_size=-65536"),
@@ -30,8 +34,9 @@ _DURABLE = "SET synchronous_commit = on"
 class Database:
     """Connections to the database ``url``: a path, ``:memory:``, ``sqlite:///…`` or ``postgresql+psycopg://…``."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, read_seconds: float = READ_SECONDS) -> None:
         """Prepare; nothing is opened yet. Raises ``AgentError`` for an address that is none."""
+        self._read_seconds = read_seconds
         self.url = _parsed(url)
         self.name = self.url.render_as_string(hide_password=True) if "://" in url else url
         """What it is called in messages: without its password."""
@@ -72,9 +77,23 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
-        """Yield a connection whose reads see one state; what it writes is undone."""
+        """Yield a connection whose reads see one state; what it writes is undone.
+
+        A statement that takes longer than ``read_seconds`` is ended: what only somebody waits for who has gone away
+        long ago must not keep the others waiting.
+        """
         with self._alone, self.engine.connect() as connection:
-            yield connection
+            if self.is_postgresql:
+                connection.exec_driver_sql(f"SET LOCAL statement_timeout = {round(self._read_seconds * 1000)}")
+                yield connection
+                return
+            driver: Any = connection.connection.driver_connection
+            end = time.monotonic() + self._read_seconds
+            driver.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
+            try:
+                yield connection
+            finally:
+                driver.set_progress_handler(None, 0)
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
+import sqlalchemy as sa
 import structlog
 
 from agent.collector.store import events, partitions
@@ -22,8 +23,6 @@ from agent.errors import AgentError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import TypeVar
-
-    import sqlalchemy as sa
 
     from agent.receive.envelope import Row
 
@@ -50,6 +49,7 @@ class Store:
         self.orgs = Orgs()
         self._committer = Committer(self.database, self.orgs)
         self._maintainers = anyio.CapacityLimiter(1)
+        self._asked = 0
         self._readers = anyio.CapacityLimiter(READERS)
         try:
             self.database.prepare_place()
@@ -122,20 +122,30 @@ class Store:
         """Run ``change`` in a transaction of its own, in a thread; durable when this returns. Raises as ``read``."""
 
         def run() -> T:
-            with self.database.writing() as connection:
-                return change(connection)
+            try:
+                return self._change(change)
+            except sa.exc.IntegrityError:
+                # Another process has stored the same in the meantime; now the change sees it.
+                return self._change(change)
 
         return await self._run(run)
 
+    def _change(self, change: Callable[[sa.Connection], T]) -> T:
+        with self.database.writing() as connection:
+            return change(connection)
+
     async def _run(self, work: Callable[[], T]) -> T:
-        if self._readers.statistics().tasks_waiting >= WAITING:
+        if self._asked >= READERS + WAITING:
             raise BusyError(f"{WAITING} queries wait already")
+        self._asked += 1
         try:
             return await anyio.to_thread.run_sync(work, limiter=self._readers)
         except self.database.failures as error:
             reason = str(getattr(error, "orig", None) or error).splitlines()[0]
             log.error("store_query_failed", error=reason)
             raise StoreError(reason) from error
+        finally:
+            self._asked -= 1
 
     def count(self) -> int:
         """Return how many events there are, of all organisations."""
