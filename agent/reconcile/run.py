@@ -93,9 +93,16 @@ class _Comparison:
             for stream in sorted(catalog.streams.values(), key=lambda s: (s.family, s.order)):
                 self._judge(stream)
                 await anyio.lowlevel.checkpoint()
-            unfinished = {f"{name}: still being written or moved" for name in catalog.unfinished}
+            unfinished = {f"{path}: still being written or moved, or cut off" for path in self._undecided()}
             self._report.problems += sorted({*catalog.errors.values(), *unfinished})
             group.cancel_scope.cancel()
+
+    def _undecided(self) -> set[str]:
+        """Return the files of unfinished families that no stream stands for; a family where there is no such file."""
+        catalog = self._source.catalog
+        placed = {stream.path for stream in catalog.streams.values()}
+        found = {name: catalog.register.paths.get(name, set()) - placed for name in catalog.unfinished}
+        return {path for name, paths in found.items() for path in paths or {name}}
 
     def _judge(self, stream: Stream) -> None:
         cursors = self._state.cursors
