@@ -58,8 +58,8 @@ def test_a_collector_hears_what_was_sent_what_was_refused_and_why(tmp_path: Path
             with AgentProcess(config) as agent:
                 writer.write(50)
                 wait_until(lambda: summary().get("total_sent") == 50, what="50 sent")
-                receiver.script(Reply(status=400))
-                writer.write_at_once(3)  # one request, which is refused
+                receiver.script(*[Reply(status=400)] * 3)
+                writer.write_at_once(3)  # one request as a rule, three at most; each is refused
                 wait_until(lambda: summary().get("total_dropped") == 3, what="3 refused")
                 assert agent.stop() == 0
                 assert "the-token" not in agent.output()
