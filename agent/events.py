@@ -89,7 +89,7 @@ class Transaction:
 
     def unique_ids(self) -> list[str]:
         """Return the ``unique_id`` of every event, in order, as it stands in the event."""
-        made = [f"{s.stream}.{offset:x}" for s in self.slices for offset in s.offsets]
+        made = [unique_id(s.stream, offset) for s in self.slices for offset in s.offsets]
         if all(isinstance(part, Wrapped) for part in parts(self.bodies)):
             return made  # wrapped here, with ids made here
         return [own_id(body, name) for body, name in zip(self.bodies, made, strict=True)]
