@@ -1,4 +1,4 @@
-"""The tables of state.db. A change here is a new version and a step in ``MIGRATIONS``."""
+"""The tables of state.db. A change here is a new ``VERSION``, and a step from the last one."""
 
 from __future__ import annotations
 

@@ -233,8 +233,8 @@ MUTATIONS = (
     ),
     Mutation(
         promise="a damaged state is set aside, not trusted",
-        file="agent/state/store.py",
-        old="            check(db)\n",
+        file="agent/state/database.py",
+        old="        check(db)\n",
         new="",
         tests="tests/unit/state",
     ),

@@ -96,14 +96,6 @@ def test_cursors_of_several_lanes_move_together_or_not_at_all(tmp_path: Path) ->
         assert [row.position for row in store.cursors("lane")] == [9]
 
 
-def test_a_meta_text_is_kept(tmp_path: Path) -> None:
-    with closing(Store(tmp_path / "state.db")) as store:
-        assert store.get_meta("k") is None
-        store.set_meta("k", "v")
-        store.set_meta("k", "w")
-        assert store.get_meta("k") == "w"
-
-
 @pytest.mark.parametrize("damage", [b"", b"not a database at all", b"SQLite format 3\0" + b"\xff" * 5000])
 def test_pain_14_a_file_that_is_no_database_is_set_aside(tmp_path: Path, damage: bytes) -> None:
     path = tmp_path / "state.db"
@@ -184,7 +176,7 @@ def test_another_states_streams_and_agent_id_are_taken_over_while_it_is_in_use(t
         assert own.copies("logs") == live.copies("logs")
         assert own.cursors("lane") == []
         own.adopt(live.path)
-        live.set_meta("still", "writable")
+        live.set_started("still", "writable")
 
 
 def test_the_write_ahead_log_is_moved_into_the_database(tmp_path: Path) -> None:
