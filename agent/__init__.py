@@ -11,7 +11,7 @@ own *cursor*, and a cursor moves only past what its destination has settled::
 
 Read the files in this order: ``events`` (the plain data between the steps), ``lane/lane.py`` (the wiring of one
 destination's pipeline), ``lane/delivery.py`` (the three kinds of failure), ``streams/`` (what a stream is and how it
-is recognised), ``app.py`` (configuration → a running agent).
+is recognised), ``app/agent.py`` (configuration → a running agent).
 """
 
 __version__ = "0.1.0"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import socket
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ import msgspec
 import structlog
 
 from agent.auth import bearer
+from agent.config.host import hostname
 from agent.config.model import HttpBearer
 from agent.destinations import tls
 from agent.destinations.http1 import Http1
@@ -87,7 +87,7 @@ async def _made(running: Agent) -> tuple[str, bytes]:
     made = report(
         running.stats,
         now=time.time(),
-        hostname=running.config.agent.hostname or socket.gethostname(),
+        hostname=hostname(running.config),
         stalled_after=running.config.admin.stalled_after,
         destinations=running.config.destinations,
         rejects=rejects,

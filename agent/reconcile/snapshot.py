@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import sqlite3
 from collections import defaultdict
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent.config.host import hostname
 from agent.errors import StateError
 from agent.filters import AgentIdentity, EventFilter
 from agent.lane.rejects.reader import read_all
@@ -76,8 +76,8 @@ def snapshot(config: Config, destination: DestinationConfig | None) -> Iterator[
 def _filter(config: Config, destination: DestinationConfig | None, agent_id: str) -> EventFilter | None:
     if destination is None:
         return None
-    hostname = config.agent.hostname or socket.gethostname()
-    return EventFilter(destination, AgentIdentity(id=agent_id, type=config.agent.type, hostname=hostname))
+    identity = AgentIdentity(id=agent_id, type=config.agent.type, hostname=hostname(config))
+    return EventFilter(destination, identity)
 
 
 def _rejected(directory: Path, destination: DestinationConfig | None) -> Rejected:

@@ -143,8 +143,8 @@ MUTATIONS = (
     Mutation(
         promise="a reload lets go of no spool that a replaced destination needs",
         file="agent/app/agent.py",
-        old="return None if apart or self._reloading.locked() else self._feeds()",
-        new="return None if apart else self._feeds()",
+        old="return None if self._reloading.locked() else self._outputs.all_feeds()",
+        new="return self._outputs.all_feeds()",
         tests="tests/e2e/test_push.py",
     ),
     Mutation(
