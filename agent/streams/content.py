@@ -128,6 +128,8 @@ class Compressed:
     """
 
     _PLACES = 8
+    _TAIL_BYTES = 32 << 10
+    """What a place keeps of the bytes before it: the half line at the end of a read is read again with the next one."""
 
     def __init__(self, path: str, *, descriptor: int | None = None) -> None:
         """Open ``path``, or take over its ``descriptor``; raises ``OSError``."""
@@ -135,35 +137,43 @@ class Compressed:
         flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
         self._descriptor = os.open(path, flags) if descriptor is None else descriptor
         self._length: int | None = None
-        self._places: dict[int, io.BufferedIOBase] = {}
+        self._places: dict[int, tuple[io.BufferedIOBase, bytes]] = {}
+        """Offset → the decompressor that stands there, and the last bytes it gave."""
 
     def read(self, offset: int, size: int) -> bytes:
         """Return up to ``size`` decompressed bytes at ``offset``; fewer before damage, too.
 
         Raises one of ``DAMAGED`` where not even one byte can be read.
         """
-        at = max((place for place in self._places if place <= offset), default=None)
-        stream = self._places.pop(at) if at is not None else self._decompressor()
-        at = at or 0
+        at = self._nearest(offset)
+        stream, tail = self._places.pop(at) if at in self._places else (self._decompressor(), b"")
         while at < offset:
-            skipped = len(stream.read1(min(offset - at, 1 << 20)))
-            if not skipped:
+            tail = stream.read1(min(offset - at, 1 << 20))
+            if not tail:
                 self._length = at
                 return b""
-            at += skipped
-        data, whole = _as_much(stream, size)
+            at += len(tail)
+        known = tail[len(tail) - (at - offset) :][:size] if at > offset else b""
+        data, whole = _as_much(stream, size, known)
         if not whole:
             return data  # the next read finds the damage again
         if len(data) < size:
             self._length = offset + len(data)
         if len(self._places) >= self._PLACES:
             del self._places[min(self._places)]
-        self._places[offset + len(data)] = stream
+        if (end := offset + len(data)) > at:
+            at, tail = end, data
+        self._places[at] = stream, tail[-self._TAIL_BYTES :]
         return data
+
+    def _nearest(self, offset: int) -> int:
+        """Return the place from which ``offset`` is read with the least effort; 0 is one that can always be made."""
+        known = (at for at, (_stream, tail) in self._places.items() if at - len(tail) <= offset <= at)
+        return min(known, default=0) or max((at for at in self._places if at <= offset), default=0)
 
     def approach(self, offset: int, *, most: int) -> bool:
         """Go towards ``offset``, by ``most`` bytes at most; tell whether ``read`` finds it near. Raises as ``read``."""
-        at = max((place for place in self._places if place <= offset), default=0)
+        at = self._nearest(offset)
         if offset - at <= most or (self._length is not None and self._length <= offset):
             return True
         self.read(at + most, 0)
@@ -230,10 +240,12 @@ def _opener(path: str) -> Callable[[BinaryIO], object]:
     return lambda raw: lzma.LZMAFile(raw, "rb")
 
 
-def _as_much(stream: io.BufferedIOBase, size: int) -> tuple[bytes, bool]:
-    """Return up to ``size`` bytes, and whether no damage cut them short; raises when there is nothing but damage."""
-    parts: list[bytes] = []
-    missing = size
+def _as_much(stream: io.BufferedIOBase, size: int, known: bytes) -> tuple[bytes, bool]:
+    """Return up to ``size`` bytes, of which ``known`` are the first, and whether no damage cut them short; raises when
+    there is nothing but damage.
+    """
+    parts = [known] if known else []
+    missing = size - len(known)
     try:
         while missing and (part := stream.read1(missing)):
             parts.append(part)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import os
+import random
 import subprocess
 import tracemalloc
 from typing import TYPE_CHECKING
@@ -14,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent.streams.content import DAMAGED, open_content
+from agent.streams.lines import Lines, next_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,6 +54,20 @@ def test_any_bytes_at_any_offset_in_any_order(path: Path, reads: list[tuple[int,
     try:
         for offset, size in reads:
             assert content.read(offset, size) == DATA[offset : offset + size]
+    finally:
+        content.close()
+
+
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=st.lists(st.tuples(st.integers(-40_000, 40_000), st.integers(0, 40_000)), min_size=1, max_size=30))
+def test_what_was_just_read_is_read_again(path: Path, steps: list[tuple[int, int]]) -> None:
+    content, at = open_content(str(path)), 0
+    try:
+        for step, size in steps:
+            at = max(0, min(at + step, len(DATA) + 10))
+            data = content.read(at, size)
+            assert data == DATA[at : at + size]
+            at += len(data)
     finally:
         content.close()
 
@@ -98,6 +115,35 @@ def read_to_the_end(content: Content) -> None:
     at = 0
     while data := content.read(at, 2 * len(DATA)):
         at += len(data)
+
+
+@pytest.mark.parametrize("line_bytes", [300, 30_000])
+def test_a_member_is_read_once_although_chunks_end_within_lines(
+    tmp_path: Path, line_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.log.1.gz"
+    text = b"".join(
+        random.Random(n).randbytes(line_bytes // 2).hex().encode() + b"\n" for n in range(8 << 20)[::line_bytes]
+    )
+    path.write_bytes(gzip.compress(text, 1))
+    pread, given = os.pread, []
+
+    def counted(descriptor: int, size: int, offset: int) -> bytes:
+        data = pread(descriptor, size, offset)
+        given.append(len(data))
+        return data
+
+    monkeypatch.setattr(os, "pread", counted)
+    content = open_content(str(path))
+    at, lines = 0, []
+    while found := next_lines(content, at, most_line=1 << 20, final=True):
+        assert isinstance(found, Lines)
+        lines.append(found.data)
+        at = found.end
+    content.close()
+    assert b"".join(lines) == text
+    assert len(lines) > 7
+    assert sum(given) == path.stat().st_size
 
 
 def test_a_deleted_file_is_read_on(tmp_path: Path) -> None:
