@@ -8,6 +8,7 @@ exists only where one is needed: in a file, in rejects, in a request sent again 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import accumulate, chain
 from typing import overload
 
@@ -15,17 +16,23 @@ from typing import overload
 class Wrapped(Sequence[bytes]):
     """The events ``shape % (offsets[i], rests[i])``.
 
-    All offsets have the same number of hex digits, so that every event is ``fixed`` bytes longer than its rest.
+    All offsets have the same number of hex digits, so that every event is ``fixed`` bytes longer than its rest. Where
+    the lines follow each other up to the offset ``end`` and each rest is its line without ``trimmed`` bytes, how long
+    the rests are together is known without looking at them; otherwise ``end`` is None.
     """
 
-    __slots__ = ("fixed", "offsets", "rests", "shape")
+    __slots__ = ("end", "fixed", "offsets", "rests", "shape", "trimmed")
 
-    def __init__(self, shape: bytes, offsets: Sequence[int], rests: Sequence[bytes]) -> None:
-        """Keep the parts; ``offsets`` is not empty and ascends within one number of hex digits."""
+    def __init__(
+        self, shape: bytes, offsets: Sequence[int], rests: Sequence[bytes], *, end: int | None = None, trimmed: int = 0
+    ) -> None:
+        """Keep the parts; ``offsets`` ascends within one number of hex digits."""
         self.shape = shape
         self.offsets = offsets
         self.rests = rests
         self.fixed = len(shape % (offsets[0], b"")) if offsets else 0
+        self.end = end if offsets else None
+        self.trimmed = trimmed
 
     def __len__(self) -> int:
         """Return the number of events."""
@@ -39,9 +46,20 @@ class Wrapped(Sequence[bytes]):
 
     def __getitem__(self, index: int | slice) -> bytes | Wrapped:
         """Return one event, or some of them, still apart."""
-        if isinstance(index, slice):
-            return Wrapped(self.shape, self.offsets[index], self.rests[index])
-        return self.shape % (self.offsets[index], self.rests[index])
+        if not isinstance(index, slice):
+            return self.shape % (self.offsets[index], self.rests[index])
+        end = self.end
+        if end is not None:
+            _start, stop, step = index.indices(len(self.rests))
+            end = None if step != 1 else self.offsets[stop] if stop < len(self.offsets) else end
+        return Wrapped(self.shape, self.offsets[index], self.rests[index], end=end, trimmed=self.trimmed)
+
+    @property
+    def size(self) -> int:
+        """The bytes of all events together."""
+        if self.end is None:
+            return sum(map(len, self.rests)) + len(self.rests) * self.fixed
+        return self.end - self.offsets[0] + len(self.rests) * (self.fixed - self.trimmed)
 
     def __iter__(self) -> Iterator[bytes]:
         """Return the events one after the other."""
@@ -51,22 +69,30 @@ class Wrapped(Sequence[bytes]):
         """Return the events at ``indices``, still apart."""
         return Wrapped(self.shape, [self.offsets[i] for i in indices], [self.rests[i] for i in indices])
 
-    def join(self, *, before: bytes, between: bytes, after: bytes) -> bytes:
-        """Return all events in one piece."""
-        count = len(self.rests)
-        if not count:
-            return before + after
-        shape = (self.shape + between) * (count - 1) + self.shape
-        values: list[int | bytes] = [b""] * (2 * count)
+    def values(self) -> list[int | bytes]:
+        """Return what the shapes of all events are filled with."""
+        values: list[int | bytes] = [b""] * (2 * len(self.rests))
         values[0::2] = self.offsets
         values[1::2] = self.rests
-        return b"".join((before.replace(b"%", b"%%"), shape, after.replace(b"%", b"%%"))) % tuple(values)
+        return values
 
 
-def wrapped(shape: bytes, offsets: Sequence[int], rests: Sequence[bytes]) -> Sequence[bytes]:
-    """Return the events ``shape % (offsets[i], rests[i])``; ``offsets`` ascends."""
+@lru_cache(maxsize=1)
+def _repeated(shape: bytes, count: int, before: bytes, between: bytes, after: bytes) -> bytes:
+    """Return one template for ``count`` events; the same for all requests made of one chunk, but for the last."""
+    return b"".join((_literal(before), (shape + _literal(between)) * (count - 1), shape, _literal(after)))
+
+
+def _literal(text: bytes) -> bytes:
+    return text.replace(b"%", b"%%")
+
+
+def wrapped(
+    shape: bytes, offsets: Sequence[int], rests: Sequence[bytes], *, end: int | None = None, trimmed: int = 0
+) -> Sequence[bytes]:
+    """Return the events ``shape % (offsets[i], rests[i])``; ``offsets`` ascends. The rest as in ``Wrapped``."""
     if len(b"%x" % offsets[0]) == len(b"%x" % offsets[-1]):
-        return Wrapped(shape, offsets, rests)
+        return Wrapped(shape, offsets, rests, end=end, trimmed=trimmed)
     return [shape % pair for pair in zip(offsets, rests, strict=True)]
 
 
@@ -128,7 +154,7 @@ def lengths(bodies: Sequence[bytes]) -> list[int]:
 def total(bodies: Sequence[bytes]) -> int:
     """Return the bytes of all events together."""
     if isinstance(bodies, Wrapped):
-        return sum(map(len, bodies.rests)) + len(bodies.rests) * bodies.fixed
+        return bodies.size
     if isinstance(bodies, Chained):
         return sum(map(total, bodies.parts))
     return sum(map(len, bodies))
@@ -141,15 +167,19 @@ def picked(bodies: Sequence[bytes], indices: Sequence[int]) -> Sequence[bytes]:
 
 def join(bodies: Sequence[bytes], *, before: bytes = b"", between: bytes = b"", after: bytes = b"") -> bytes:
     """Return all events in one piece: ``before``, the events with ``between`` between them, ``after``."""
-    if isinstance(bodies, Wrapped):
-        return bodies.join(before=before, between=between, after=after)
-    if isinstance(bodies, Chained):
-        pieces = [join(part, between=between) for part in bodies.parts if part]
-    else:
-        pieces = list(bodies)
-    if not pieces:
+    filled = [part for part in parts(bodies) if part]
+    if not filled:
         return before + after
-    # One join is one copy; putting the wrapper around its result would be two more of a megabyte each.
-    pieces[0] = before + pieces[0]
-    pieces[-1] += after
-    return between.join(pieces)
+    joined: list[bytes] = []
+    for number, part in enumerate(filled):
+        # The wrapper goes around the first and last piece only: around the whole it would be one more copy of it.
+        head = before if number == 0 else b""
+        tail = after if number == len(filled) - 1 else b""
+        if isinstance(part, Wrapped):
+            joined.append(_repeated(part.shape, len(part), head, between, tail) % tuple(part.values()))
+        else:
+            events = list(part)
+            events[0] = head + events[0]
+            events[-1] += tail
+            joined += events
+    return joined[0] if len(joined) == 1 else between.join(joined)

@@ -19,9 +19,10 @@ from agent.parsers.base import Common, Parsed, broken, template
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_HEAD, _SPACED, _TAIL = {b'{"'}, {b"{ "}, {0x7D}
-_head, _third, _tail = itemgetter(slice(0, 2)), itemgetter(2), itemgetter(-2)
+_first, _second, _third, _last_but_one = itemgetter(0), itemgetter(1), itemgetter(2), itemgetter(-2)
 _inside = itemgetter(slice(1, -2))
+_TRIMMED = 3
+"""Bytes of a line that ``_inside`` leaves away: its braces and its line feed."""
 
 
 class JsonLines:
@@ -78,7 +79,8 @@ class JsonLines:
             if override:
                 return None
             shape = template(stream=stream, create_time=create_time, members=members)
-            return Parsed(offsets=offsets, bodies=wrapped(shape, offsets, pieces), log_types=log_type)
+            bodies = wrapped(shape, offsets, pieces, end=start + len(data), trimmed=_TRIMMED)
+            return Parsed(offsets=offsets, bodies=bodies, log_types=log_type)
         return self._alike(found, pieces, offsets, stream, create_time) or self._mixed(
             found, pieces, offsets, stream, create_time
         )
@@ -100,7 +102,9 @@ class JsonLines:
                 return None
         members, _log_type, _override = self._missing(found[0])
         shape = template(stream=stream, create_time=create_time, members=members)
-        return Parsed(offsets=offsets, bodies=wrapped(shape, offsets, pieces), log_types=kinds)
+        end = offsets[-1] + len(pieces[-1]) + _TRIMMED
+        bodies = wrapped(shape, offsets, pieces, end=end, trimmed=_TRIMMED)
+        return Parsed(offsets=offsets, bodies=bodies, log_types=kinds)
 
     def _mixed(
         self,
@@ -179,8 +183,12 @@ _KIND = attrgetter("member_0")
 def _plain(lines: Sequence[bytes]) -> bool:
     """Tell whether each line begins like an object with members and ends like one."""
     try:
-        heads, tails = set(map(_head, lines)), set(map(_tail, lines))
-        return tails == _TAIL and (heads == _HEAD or (heads == _SPACED and set(map(_third, lines)) == {0x22}))
+        if set(map(_first, lines)) != {0x7B} or set(map(_last_but_one, lines)) != {0x7D}:
+            return False
+        seconds = set(
+            map(_second, lines)
+        )  # single bytes are numbers that exist already, slices would be made and hashed
+        return seconds == {0x22} or (seconds == {0x20} and set(map(_third, lines)) == {0x22})
     except IndexError:
         return False
 
