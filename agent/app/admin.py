@@ -50,11 +50,13 @@ def _endpoint(running: Agent, listen: str) -> AbstractAsyncContextManager[str]:
     from agent.observe.admin import admin_app, is_loopback
     from agent.serve import serving
 
+    tallies = tally.Tallies(folders.root(Path(running.config.agent.state_dir)))
+
     def look() -> AgentStats:
         running.refresh()
         # What cannot be read now stays as it was last read: a counter must not fall for a moment's trouble.
         with suppress(OSError):
-            found = tally.read(folders.root(Path(running.config.agent.state_dir)))
+            found = tallies.read()
             running.stats.rejects_replayed = {
                 (name, outcome): number
                 for name, each in found.items()

@@ -1,4 +1,4 @@
-"""Sending rejects again: each to the destination of its name, all destinations side by side."""
+"""Sending rejects again: each to the destination of its name, or all to one; all destinations side by side."""
 
 from __future__ import annotations
 
@@ -29,12 +29,14 @@ class Result:
     """Why some are left."""
 
 
-async def replay(config: Config, found: Iterable[Found], *, patience_seconds: float, stop: anyio.Event) -> list[Result]:
-    """Send the rejects ``found`` again, all destinations side by side; each goes to the destination of its name."""
+async def replay(
+    config: Config, found: Iterable[Found], *, to: str | None = None, patience_seconds: float, stop: anyio.Event
+) -> list[Result]:
+    """Send the rejects ``found`` again, each to the destination of its name, or all of them ``to`` another one."""
     keys: dict[str, list[Key]] = defaultdict(list)
     for each in found:
         if each.reject:
-            keys[each.reject.destination].append(each.key)
+            keys[to or each.reject.destination].append(each.key)
     known = {destination.name: destination for destination in config.destinations}
     results: list[Result] = []
 
@@ -51,7 +53,8 @@ async def _one(
     config: DestinationConfig | None, name: str, keys: list[Key], *, patience_seconds: float, stop: anyio.Event
 ) -> Result:
     if config is None or not config.enabled:
-        reason = "no destination of this name is configured" if config is None else "the destination is not enabled"
+        nowhere = "no destination of this name is configured; --to names another one"
+        reason = "the destination is not enabled" if config else nowhere
         return Result(destination=name, left=len(keys), error=reason)
     try:
         running = Resend(config, keys, stop=stop)

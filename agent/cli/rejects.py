@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from anyio.abc import TaskStatus
 
     from agent.config.model import Config
-    from agent.lane.rejects.reader import Found
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -47,6 +45,9 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         default=60.0,
         metavar="DURATION",
         help="give a destination up that takes nothing for this long; the rest stays (default: 60s)",
+    )
+    each.add_argument(
+        "--to", metavar="NAME", help="to this destination instead of the one that refused them, as after a rename"
     )
     each = _action(actions, "drop", _drop, "remove them for good")
     each.add_argument("--yes", action="store_true", help="do not ask")
@@ -92,25 +93,35 @@ def _guarded(arguments: argparse.Namespace) -> int:
 
 def _list(arguments: argparse.Namespace) -> int:
     from agent.cli import rejects_view
+    from agent.cli.rejects_find import find, say_homeless
+    from agent.validate import load_for_run
 
-    found = _find(arguments)
+    config = load_for_run(arguments.config)
+    found = find(arguments, config)
     (rejects_view.summary if arguments.summary else rejects_view.listing)(found, as_json=arguments.json)
+    say_homeless(found, config)
     return _say(f"{len(found)} rejects")
 
 
 def _show(arguments: argparse.Namespace) -> int:
     from agent.cli import rejects_view
+    from agent.cli.rejects_find import find, say_homeless
+    from agent.validate import load_for_run
 
-    found = _find(arguments)
+    config = load_for_run(arguments.config)
+    found = find(arguments, config)
     rejects_view.show(found, as_json=arguments.json)
+    say_homeless(found, config)
     return _say(f"{len(found)} rejects")
 
 
 def _drop(arguments: argparse.Namespace) -> int:
+    from agent.cli.rejects_find import find
     from agent.errors import UsageError
     from agent.lane.rejects.rewrite import rewrite
+    from agent.validate import load_for_run
 
-    found = _find(arguments)
+    found = find(arguments, load_for_run(arguments.config))
     if found and not arguments.yes:
         if not sys.stdin.isatty():
             raise UsageError("drop: nobody can be asked; allowed: --yes, or a terminal")
@@ -124,17 +135,20 @@ def _drop(arguments: argparse.Namespace) -> int:
 
 def _replay(arguments: argparse.Namespace) -> int:
     from agent.app.replay import Result, replay
+    from agent.cli.rejects_find import find
+    from agent.validate import load_for_run
 
-    config = completed(_load(arguments))
+    config = completed(load_for_run(arguments.config))
     configure_logging(arguments, None, level="warning")
-    found = _find(arguments, config)
+    _check_to(arguments, config)
+    found = find(arguments, config)
     results: list[Result] = []
 
     async def main() -> None:
         stop = anyio.Event()
         async with anyio.create_task_group() as group:
             await group.start(_stop_on_signals, stop)
-            results.extend(await replay(config, found, patience_seconds=arguments.patience, stop=stop))
+            results.extend(await replay(config, found, to=arguments.to, patience_seconds=arguments.patience, stop=stop))
             group.cancel_scope.cancel()
 
     run_async(main)
@@ -147,6 +161,16 @@ def _replay(arguments: argparse.Namespace) -> int:
     return 1 if refused or left else 0
 
 
+def _check_to(arguments: argparse.Namespace, config: Config) -> None:
+    from agent.errors import UsageError
+
+    names = sorted(destination.name for destination in config.destinations)
+    if arguments.to is not None and arguments.destination is None:
+        raise UsageError("--to: found no --destination; allowed: together with the name the rejects are kept under")
+    if arguments.to is not None and arguments.to not in names:
+        raise UsageError(f"--to: found {arguments.to!r}; allowed: {', '.join(names)}")
+
+
 async def _stop_on_signals(stop: anyio.Event, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as received:
         task_status.started()
@@ -155,42 +179,6 @@ async def _stop_on_signals(stop: anyio.Event, *, task_status: TaskStatus[None] =
                 signal.signal(number, signal.SIG_DFL)
                 signal.raise_signal(number)
             stop.set()
-
-
-def _load(arguments: argparse.Namespace) -> Config:
-    from agent.validate import load_for_run
-
-    return load_for_run(arguments.config)
-
-
-def _find(arguments: argparse.Namespace, config: Config | None = None) -> list[Found]:
-    """Return the rejects that are meant. A destination that is neither configured nor has any is wrong usage."""
-    from agent.errors import UsageError
-    from agent.lane.rejects.reader import Selection, read_all
-
-    config = config or _load(arguments)
-    selection = Selection(
-        destination=arguments.destination,
-        reason=arguments.reason,
-        since=arguments.since,
-        until=arguments.until,
-        unique_id=arguments.id,
-    )
-    names = {destination.name for destination in config.destinations}
-    found: list[Found] = []
-    damaged = 0
-    for each in read_all(Path(config.agent.state_dir)):
-        if each.reject is None:
-            damaged += 1
-            continue
-        names.add(each.reject.destination)
-        if selection.matches(each.reject) and (arguments.limit is None or len(found) < arguments.limit):
-            found.append(each)
-    if damaged:
-        print(f"audit-agent: {damaged} lines of rejects are damaged; they are left alone", file=sys.stderr)
-    if arguments.destination and arguments.destination not in names:
-        raise UsageError(f"--destination: found {arguments.destination!r}; allowed: {', '.join(sorted(names))}")
-    return found
 
 
 def _say(text: str) -> int:

@@ -141,6 +141,40 @@ def test_what_is_sent_again_is_counted_in_the_metrics_of_the_agent_that_runs(rig
         assert agent.stop() == 0
 
 
+def test_rejects_of_a_renamed_destination_are_listed_as_such_and_go_to_its_new_name(rig: Rig) -> None:
+    rig.refuse_all()
+    text = rig.config.read_text()
+    rig.config.write_text(text.replace('"sink"', '"sink two"').replace("name: sink", "name: sink two"))
+    listed = rig.rejects("list", "--json")
+    assert len(listed.stdout.splitlines()) == 20
+    assert "20 are of 'sink', which is not configured any more" in listed.stderr
+    assert "rejects replay --destination OLD --to NEW" in listed.stderr
+    done = rig.rejects("replay")
+    assert done.returncode == 1
+    assert "sink: 20 not sent: no destination of this name is configured; --to names another one" in done.stderr
+
+    rig.receiver.answer = refusing(lambda n: n < 5, "not by this name either")
+    done = rig.rejects("replay", "--destination", "sink", "--to", "sink two")
+    assert "20 rejects: 15 accepted, 5 refused again, 0 not delivered" in done.stderr
+    assert {each["destination"] for each in rig.listed()} == {"sink two"}
+    rig.receiver.answer = lambda _: Reply()
+    assert rig.rejects("replay").returncode == 0
+    assert rig.listed() == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--to", "sink"], "--to: found no --destination"),
+        (["--destination", "sink", "--to", "sonk"], "--to: found 'sonk'; allowed: sink"),
+    ],
+)
+def test_rejects_go_to_another_destination_only_when_both_are_named(rig: Rig, arguments: list[str], said: str) -> None:
+    done = rig.rejects("replay", *arguments)
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
 def test_what_cannot_be_delivered_now_stays_as_it_was(rig: Rig) -> None:
     rig.refuse_all()
     before = rig.listed()

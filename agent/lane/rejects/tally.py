@@ -9,11 +9,15 @@ import os
 from typing import TYPE_CHECKING
 
 import msgspec
+import structlog
 
 from agent.lane.rejects import folders
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+log = structlog.get_logger(__name__)
 
 
 class Tally(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,18 +30,34 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
 _TALLIES = msgspec.json.Decoder(dict[str, Tally])
 
 
-def read(rejects: Path) -> dict[str, Tally]:
-    """Return the tallies by destination; a file that is missing or damaged counts from zero. Raises ``OSError``."""
-    try:
-        return _TALLIES.decode(_file(rejects).read_bytes())
-    except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
-        return {}
+class Tallies:
+    """The file, read again and again. One that is damaged counts from zero, and that is said once."""
+
+    def __init__(self, rejects: Path) -> None:
+        """Touch nothing."""
+        self._file = _file(rejects)
+        self._said = False
+
+    def read(self) -> dict[str, Tally]:
+        """Return the tallies by destination; none when there is no file, or a damaged one. Raises ``OSError``."""
+        try:
+            found = _TALLIES.decode(self._file.read_bytes())
+        except FileNotFoundError:
+            found = {}
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            if not self._said:
+                said = "what was sent again is counted from zero"
+                log.warning("replay_tally_damaged", path=str(self._file), error=str(error), then=said)
+            self._said = True
+            return {}
+        self._said = False
+        return found
 
 
 def add(rejects: Path, destination: str, *, accepted: int, refused: int) -> None:
     """Add to the tally of ``destination``, durably; a reader sees the old file or the new one. Raises ``OSError``."""
     with folders.locked(rejects):
-        tallies = read(rejects)
+        tallies = Tallies(rejects).read()
         old = tallies.get(destination, Tally())
         tallies[destination] = Tally(accepted=old.accepted + accepted, refused=old.refused + refused)
         new = folders.half_written(_file(rejects))
