@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
-from agent.streams.content import DAMAGED, Compressed
+from agent.streams.content import Compressed
+from agent.streams.unpack import DAMAGED
 
 if TYPE_CHECKING:
     from agent.streams.stream import Stream

@@ -14,7 +14,8 @@ from agent.destinations.rotation import backups
 from agent.errors import AgentError
 from agent.reconcile.names import split
 from agent.reconcile.receiver import Others
-from agent.streams.content import DAMAGED, open_content
+from agent.streams.content import open_content
+from agent.streams.unpack import DAMAGED
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

@@ -12,12 +12,13 @@ import structlog
 from agent.bodies import total
 from agent.events import Block
 from agent.parsers.base import broken, template
-from agent.streams.content import DAMAGED, Compressed
+from agent.streams.content import Compressed
 from agent.streams.family import is_compressed
 from agent.streams.hold import Held
 from agent.streams.identity import MARK_BYTES, digest
 from agent.streams.lines import Lines, next_lines
 from agent.streams.places import mark_before
+from agent.streams.unpack import DAMAGED
 
 if TYPE_CHECKING:
     from agent.parsers.base import Common, Parsed, Parser

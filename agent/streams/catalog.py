@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from agent.streams.content import DAMAGED
 from agent.streams.copies import Copies
 from agent.streams.evidence import by_evidence, continues_open, may_continue, may_copy
 from agent.streams.family import families, family, is_compressed
@@ -28,6 +27,7 @@ from agent.streams.places import (
 )
 from agent.streams.register import QUIET_SECONDS, Register
 from agent.streams.stream import Stream
+from agent.streams.unpack import DAMAGED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

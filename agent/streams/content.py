@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
-import io
-import lzma
 import os
-import sys
-import zlib
-from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
+from typing import TYPE_CHECKING, Protocol
 
 from agent.streams.family import is_compressed
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from agent.streams.unpack import DAMAGED, REFUSED, has_quick, unpacked
 
 if TYPE_CHECKING:
+    import io
     from collections.abc import Callable
 
-    from typing_extensions import Buffer as WriteableBuffer
 
-DAMAGED = (OSError, EOFError, zlib.error, lzma.LZMAError, zstd.ZstdError, ValueError)
-"""What decompressors raise on a member that is cut off or not what its name says."""
+_AHEAD_BYTES = 1 << 20
+"""What a lane reads in one turn."""
 
 
 class Content(Protocol):
@@ -131,12 +121,15 @@ class Compressed:
     _TAIL_BYTES = 32 << 10
     """What a place keeps of the bytes before it: the half line at the end of a read is read again with the next one."""
 
-    def __init__(self, path: str, *, descriptor: int | None = None) -> None:
-        """Open ``path``, or take over its ``descriptor``; raises ``OSError``."""
+    def __init__(self, path: str, *, descriptor: int | None = None, quick: bool = True) -> None:
+        """Open ``path``, or take over its ``descriptor``; raises ``OSError``. ``quick``: by the quick decompressor for
+        as long as that refuses nothing, where there is one.
+        """
         self._path = path
         flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
         self._descriptor = os.open(path, flags) if descriptor is None else descriptor
         self._length: int | None = None
+        self._quick = quick and has_quick(path)
         self._places: dict[int, tuple[io.BufferedIOBase, bytes]] = {}
         """Offset → the decompressor that stands there, and the last bytes it gave."""
 
@@ -145,6 +138,40 @@ class Compressed:
 
         Raises one of ``DAMAGED`` where not even one byte can be read.
         """
+        if self._quick:
+            try:
+                return self._read(offset, size, keep=self._TAIL_BYTES)
+            except REFUSED:
+                self._begin_anew()
+        return self._read(offset, size, keep=self._TAIL_BYTES)
+
+    def approach(self, offset: int, *, most: int) -> bool:
+        """Go towards ``offset``, by ``most`` bytes at most; tell whether ``read`` finds it near. Raises as ``read``."""
+        at = self._nearest(offset)
+        near = offset - at <= most
+        if self._is_end(offset) or (near and not self._quick):
+            return True
+        try:
+            if near:  # which also means that ``read`` need not begin anew: what it will ask for is had now, and kept
+                self._read(offset, _AHEAD_BYTES, keep=_AHEAD_BYTES)
+            else:
+                self._read(at + most, 0, keep=self._TAIL_BYTES)
+        except REFUSED:
+            if not self._quick:
+                raise
+            self._begin_anew()
+            return False
+        return near or self._is_end(offset)
+
+    def _is_end(self, offset: int) -> bool:
+        return self._length is not None and self._length <= offset
+
+    def _begin_anew(self) -> None:
+        self._quick = False
+        self._places.clear()
+
+    def _read(self, offset: int, size: int, *, keep: int) -> bytes:
+        """As ``read``, with what is refused raised; ``keep`` up to so many of the bytes to be read again."""
         at = self._nearest(offset)
         stream, tail = self._places.pop(at) if at in self._places else (self._decompressor(), b"")
         while at < offset:
@@ -154,16 +181,17 @@ class Compressed:
                 return b""
             at += len(tail)
         known = tail[len(tail) - (at - offset) :][:size] if at > offset else b""
-        data, whole = _as_much(stream, size, known)
+        data, whole = _as_much(stream, size, known, all_or_none=self._quick)
         if not whole:
             return data  # the next read finds the damage again
         if len(data) < size:
             self._length = offset + len(data)
         if len(self._places) >= self._PLACES:
             del self._places[min(self._places)]
-        if (end := offset + len(data)) > at:
+        end = offset + len(data)
+        if end > at:
             at, tail = end, data
-        self._places[at] = stream, tail[-self._TAIL_BYTES :]
+        self._places[at] = stream, tail[-(at - end + keep) :]
         return data
 
     def _nearest(self, offset: int) -> int:
@@ -171,16 +199,8 @@ class Compressed:
         known = (at for at, (_stream, tail) in self._places.items() if at - len(tail) <= offset <= at)
         return min(known, default=0) or max((at for at in self._places if at <= offset), default=0)
 
-    def approach(self, offset: int, *, most: int) -> bool:
-        """Go towards ``offset``, by ``most`` bytes at most; tell whether ``read`` finds it near. Raises as ``read``."""
-        at = self._nearest(offset)
-        if offset - at <= most or (self._length is not None and self._length <= offset):
-            return True
-        self.read(at + most, 0)
-        return self._length is not None and self._length <= offset
-
     def _decompressor(self) -> io.BufferedIOBase:
-        return cast("io.BufferedIOBase", _opener(self._path)(io.BufferedReader(_FromStart(self._descriptor), 1 << 16)))
+        return unpacked(self._path, self._descriptor, quick=self._quick)
 
     def length(self) -> int | None:
         """Return the decompressed length once the end was reached."""
@@ -211,38 +231,9 @@ class Compressed:
             self._descriptor = -1
 
 
-class _FromStart(io.RawIOBase):
-    """The bytes of a shared descriptor, with an offset of its own."""
-
-    def __init__(self, descriptor: int) -> None:
-        super().__init__()
-        self._descriptor = descriptor
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: WriteableBuffer) -> int:
-        view = memoryview(buffer).cast("B")
-        data = os.pread(self._descriptor, len(view), self._at)
-        view[: len(data)] = data
-        self._at += len(data)
-        return len(data)
-
-
-def _opener(path: str) -> Callable[[BinaryIO], object]:
-    if path.endswith(".gz"):
-        return lambda raw: gzip.GzipFile(fileobj=raw, mode="rb")
-    if path.endswith(".bz2"):
-        return lambda raw: bz2.BZ2File(raw, "rb")
-    if path.endswith(".zst"):
-        return lambda raw: zstd.ZstdFile(raw, "rb")
-    return lambda raw: lzma.LZMAFile(raw, "rb")
-
-
-def _as_much(stream: io.BufferedIOBase, size: int, known: bytes) -> tuple[bytes, bool]:
+def _as_much(stream: io.BufferedIOBase, size: int, known: bytes, *, all_or_none: bool) -> tuple[bytes, bool]:
     """Return up to ``size`` bytes, of which ``known`` are the first, and whether no damage cut them short; raises when
-    there is nothing but damage.
+    there is nothing but damage, with ``all_or_none`` at any.
     """
     parts = [known] if known else []
     missing = size - len(known)
@@ -251,7 +242,7 @@ def _as_much(stream: io.BufferedIOBase, size: int, known: bytes) -> tuple[bytes,
             parts.append(part)
             missing -= len(part)
     except DAMAGED:
-        if not parts:
+        if not parts or all_or_none:
             raise
         return b"".join(parts), False
     return parts[0] if len(parts) == 1 else b"".join(parts), True

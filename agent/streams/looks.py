@@ -14,9 +14,9 @@ import anyio
 import anyio.to_thread
 
 from agent.streams import places
-from agent.streams.content import DAMAGED
 from agent.streams.family import family
 from agent.streams.places import MovedError, at_once, has_head
+from agent.streams.unpack import DAMAGED
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,9 +7,10 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from agent.streams.content import DAMAGED, Content, open_content
+from agent.streams.content import Content, open_content
 from agent.streams.family import family, is_compressed
 from agent.streams.identity import HEAD_BYTES, MARK_BYTES, digest
+from agent.streams.unpack import DAMAGED
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -15,8 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent.streams.content import DAMAGED, open_content
+from agent.streams.content import open_content
 from agent.streams.lines import Lines, next_lines
+from agent.streams.unpack import DAMAGED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
