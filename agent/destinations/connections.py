@@ -29,6 +29,7 @@ class Connections:
     ) -> None:
         """Keep the settings; nothing is opened and no file is read."""
         self._delivery = delivery
+        self._location = location
         self._origin = origin(location)
         self._given = transport
         self._own: httpx.AsyncBaseTransport | None = transport
@@ -41,7 +42,7 @@ class Connections:
 
     async def get(self, url: httpx.URL) -> httpx.AsyncBaseTransport:
         """Return the transport for ``url``. May raise ``TlsError`` or ``SecretError``."""
-        if self._own is not None and (self._given is not None or self.is_own(url)):
+        if self._own is not None and (url is self._location or self._given is not None or self.is_own(url)):
             return self._own
         if self._lock is None:
             self._lock = anyio.Lock()

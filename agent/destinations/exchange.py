@@ -12,6 +12,7 @@ import httpx
 
 from agent.auth.tokens import STAY
 from agent.destinations.http1 import Http1, Incoming
+from agent.destinations.outgoing import Outgoing
 from agent.destinations.verdict import Reply
 from agent.gunzip import Gunzip, GunzipError
 
@@ -31,7 +32,7 @@ _R = TypeVar("_R", httpx.Response, "httpx.Response | Incoming")
 
 
 async def exchange(
-    request: httpx.Request,
+    request: httpx.Request | Outgoing,
     *,
     auth: httpx.Auth | None,
     connections: Connections,
@@ -44,7 +45,7 @@ async def exchange(
     """
     if auth is None:
         return await _read(await _follow(request, connections, secret_headers, _answer), max_body_bytes)
-    flow = auth.async_auth_flow(request)
+    flow = auth.async_auth_flow(_whole(request))
     try:
         signed = await anext(flow)
         while True:
@@ -59,25 +60,30 @@ async def exchange(
         await flow.aclose()
 
 
-async def _answer(transport: httpx.AsyncBaseTransport, request: httpx.Request) -> httpx.Response | Incoming:
+async def _answer(transport: httpx.AsyncBaseTransport, request: httpx.Request | Outgoing) -> httpx.Response | Incoming:
     """Send ``request``; a response that nobody but this module looks at needs no ``httpx.Response``."""
     if isinstance(transport, Http1):
         return await transport.send(request)
-    return await transport.handle_async_request(request)
+    return await transport.handle_async_request(_whole(request))
 
 
-async def _response(transport: httpx.AsyncBaseTransport, request: httpx.Request) -> httpx.Response:
+async def _response(transport: httpx.AsyncBaseTransport, request: httpx.Request | Outgoing) -> httpx.Response:
     """Send ``request``; the response is for an authentication flow."""
-    response = await transport.handle_async_request(request)
-    response.request = request
+    whole = _whole(request)
+    response = await transport.handle_async_request(whole)
+    response.request = whole
     return response
 
 
+def _whole(request: httpx.Request | Outgoing) -> httpx.Request:
+    return request.whole() if isinstance(request, Outgoing) else request
+
+
 async def _follow(
-    request: httpx.Request,
+    request: httpx.Request | Outgoing,
     connections: Connections,
     secret_headers: Collection[str],
-    send: Callable[[httpx.AsyncBaseTransport, httpx.Request], Awaitable[_R]],
+    send: Callable[[httpx.AsyncBaseTransport, httpx.Request | Outgoing], Awaitable[_R]],
 ) -> _R:
     """Send ``request``, following 307 and 308; the response is unread, and a redirect when it led nowhere."""
     for hop in range(MAX_HOPS + 1):
@@ -85,7 +91,7 @@ async def _follow(
         try:
             response = await send(transport, request)
         except httpx.RequestError as error:
-            error.request = request
+            error.request = _whole(request)
             raise
         if response.status_code not in REDIRECTS or hop == MAX_HOPS or request.extensions.get(STAY):
             break

@@ -17,6 +17,7 @@ import httpx
 from anyio.abc import SocketAttribute
 from anyio.streams.tls import TLSStream
 
+from agent.destinations.outgoing import Origin, Outgoing, header_lines, origin_of, start_line
 from agent.destinations.response import HeadError, ResponseParser
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ IDLE_SECONDS = 30.0
 MAX_IDLE = 64
 READ_BYTES = 64 * 1024
 JOINED_BYTES = 64 * 1024
-_FORBIDDEN = frozenset(b"\r\n\0")
 
 
 @dataclass(slots=True)
@@ -57,7 +57,7 @@ class Http1(httpx.AsyncBaseTransport):
         """Keep the settings. ``context`` is needed for https; ``connect_timeout`` includes the handshake."""
         self._context = context
         self._connect_timeout = connect_timeout
-        self._idle: dict[tuple[str, str, int | None], list[_Connection]] = {}
+        self._idle: dict[Origin, list[_Connection]] = {}
         self._closed = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -68,10 +68,13 @@ class Http1(httpx.AsyncBaseTransport):
         incoming = await self.send(request)
         return httpx.Response(incoming.status_code, headers=incoming.headers, stream=incoming)
 
-    async def send(self, request: httpx.Request) -> Incoming:
+    async def send(self, request: httpx.Request | Outgoing) -> Incoming:
         """Do the same for a caller that needs no more of a response than ``Incoming`` has, at half the price."""
-        head = _head(request)
-        connection = await self._connection(request.url)
+        if isinstance(request, Outgoing):
+            head, origin = request.head, request.origin
+        else:
+            head, origin = _head(request), origin_of(request.url)
+        connection = await self._connection(origin, request.url)
         try:
             await _send(connection.stream, head, request.content)
             parser = ResponseParser()
@@ -80,7 +83,7 @@ class Http1(httpx.AsyncBaseTransport):
         except BaseException:
             await _abandon(connection)
             raise
-        return Incoming(self, request.url, connection, parser)
+        return Incoming(self, origin, connection, parser)
 
     async def aclose(self) -> None:
         """Close the idle connections; one that is in use is closed when its response is."""
@@ -90,9 +93,9 @@ class Http1(httpx.AsyncBaseTransport):
             for connection in connections:
                 await _abandon(connection)
 
-    async def _connection(self, url: httpx.URL) -> _Connection:
-        """Return a connection to the origin of ``url``, an idle one when there is one that lives."""
-        idle = self._idle.get(_key(url), [])
+    async def _connection(self, origin: Origin, url: httpx.URL) -> _Connection:
+        """Return a connection to ``origin``, that of ``url``: an idle one when there is one that lives."""
+        idle = self._idle.get(origin, [])
         now = time.monotonic()
         while idle:
             connection = idle.pop()
@@ -123,9 +126,9 @@ class Http1(httpx.AsyncBaseTransport):
             await anyio.aclose_forcefully(stream)
             raise
 
-    def release(self, url: httpx.URL, connection: _Connection) -> bool:
-        """Keep ``connection`` for the next request to the origin of ``url``; False when there are enough."""
-        idle = self._idle.setdefault(_key(url), [])
+    def release(self, origin: Origin, connection: _Connection) -> bool:
+        """Keep ``connection`` for the next request to ``origin``; False when there are enough."""
+        idle = self._idle.setdefault(origin, [])
         if self._closed or len(idle) >= MAX_IDLE:
             return False
         connection.idle_since = time.monotonic()
@@ -136,9 +139,9 @@ class Http1(httpx.AsyncBaseTransport):
 class Incoming(httpx.AsyncByteStream):
     """One response with its body unread; closing it keeps the connection when the body was read to its end."""
 
-    def __init__(self, transport: Http1, url: httpx.URL, connection: _Connection, parser: ResponseParser) -> None:
+    def __init__(self, transport: Http1, origin: Origin, connection: _Connection, parser: ResponseParser) -> None:
         self._transport = transport
-        self._url = url
+        self._origin = origin
         self._connection: _Connection | None = connection
         self._parser = parser
         self.status_code = parser.status
@@ -165,7 +168,7 @@ class Incoming(httpx.AsyncByteStream):
         if connection is None:
             return
         reusable = self._parser.is_complete and self._parser.keep_alive
-        if not (reusable and self._transport.release(self._url, connection)):
+        if not (reusable and self._transport.release(self._origin, connection)):
             await _abandon(connection)
 
 
@@ -181,20 +184,9 @@ async def socket_of(stream: ByteStream) -> socket.socket:
         raise anyio.BrokenResourceError("reset by the peer at once") from error
 
 
-def _key(url: httpx.URL) -> tuple[str, str, int | None]:
-    """Return what connections are kept by."""
-    return url.scheme, url.host, url.port
-
-
 def _head(request: httpx.Request) -> bytes:
-    """Return the request's head. A header that would break out of its line is refused."""
-    parts = [request.method.encode("ascii"), b" ", request.url.raw_path, b" HTTP/1.1\r\n"]
-    for name, value in request.headers.raw:
-        if not _FORBIDDEN.isdisjoint(name) or not _FORBIDDEN.isdisjoint(value):
-            raise httpx.LocalProtocolError("a header has characters it cannot have")
-        parts += (name, b": ", value, b"\r\n")
-    parts.append(b"\r\n")
-    return b"".join(parts)
+    """Return the request's head."""
+    return start_line(request.method, request.url) + header_lines(request.headers) + b"\r\n"
 
 
 async def _send(stream: ByteStream, head: bytes, body: bytes) -> None:

@@ -16,6 +16,7 @@ from agent.destinations import failures, proxies, tls
 from agent.destinations.base import Answer, Failure, Kind, all_pending
 from agent.destinations.connections import Connections
 from agent.destinations.exchange import exchange
+from agent.destinations.outgoing import Form, Outgoing
 from agent.destinations.text import shown
 from agent.destinations.verdict import judge
 from agent.encoders import FORMATS
@@ -54,7 +55,7 @@ class Webhook:
         self._encode = FORMATS[config.webhook_settings.format]
         self._auth = auth.build(config.authentication)
         self._connections = Connections(delivery, self._url, transport=transport)
-        self._headers: httpx.Headers | None = None
+        self._form: Form | None = None
         self._extensions = {"timeout": {"connect": delivery.connect_timeout}}
         self._now = now
 
@@ -83,7 +84,7 @@ class Webhook:
                 await self._connections.reset()
             return all_pending(transaction, failures.failure(error, origin=self._origin))
         if reply.status in {401, 403}:
-            self._headers = None  # an extra header may be the key that was refused: look it up again
+            self._form = None  # an extra header may be the key that was refused: look it up again
         cap = self._delivery.retry.max_retry_after
         return judge(transaction, reply, origin=self._origin, now=self._now(), cap=cap)
 
@@ -91,13 +92,13 @@ class Webhook:
         """Close the connections."""
         await self._connections.aclose()
 
-    async def _request(self, body: bytes) -> httpx.Request:
+    async def _request(self, body: bytes) -> Outgoing:
         """Return the request for ``body``, compressed if so configured. Raises ``SecretError``."""
         if self._delivery.gzip:
             body = await to_thread.run_sync(_gzip, body)
-        if self._headers is None:
-            self._headers = self._make_headers()
-        return httpx.Request("POST", self._url, headers=self._headers, content=body, extensions=self._extensions)
+        if self._form is None:
+            self._form = Form(self._url, self._make_headers(), self._extensions)
+        return self._form.filled(body)
 
     def _make_headers(self) -> httpx.Headers:
         """Return the headers every request has; the extra ones may replace those of the agent."""

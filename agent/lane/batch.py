@@ -37,7 +37,7 @@ class Batcher:
         self._max_bytes = max_bytes
         self._min_interval = min_interval_seconds
         self._last_sent = float("-inf")
-        self._turn = anyio.Lock()
+        self._turn = anyio.Lock(fast_acquire=True)  # every transaction is a round trip: others have their turn
         self._block: Block | None = None
         self._at = 0
         self._ends: Sequence[int] | None = None
