@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import json
 import os
 import platform
@@ -9,6 +10,7 @@ import sqlite3
 import statistics
 import sys
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -108,8 +110,14 @@ def resident_mb(pid: int) -> float:
 
 
 def agent(*arguments: str) -> list[str]:
-    """Return the command line of the agent."""
+    """Return the command line of the agent, with its bytecode beside its source as an installation has it."""
+    _compile()
     return [sys.executable, "-m", "agent.cli", *arguments]
+
+
+@cache
+def _compile() -> None:
+    compileall.compile_dir(ROOT / "agent", quiet=1)
 
 
 def median(values: Sequence[float]) -> float:
