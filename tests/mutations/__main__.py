@@ -212,8 +212,8 @@ MUTATIONS = (
     ),
     Mutation(
         promise="an inode that is used again is another file",
-        file="agent/streams/catalog.py",
-        old="return self.looks.continues(stream, place, first_bytes(place))",
+        file="agent/streams/decide.py",
+        old="return self._looks.continues(stream, place, first_bytes(place))",
         new="return True",
         tests="tests/unit/sources/test_following.py",
     ),
