@@ -14,7 +14,7 @@ from agent.streams.decide import Decider
 from agent.streams.family import family, is_compressed
 from agent.streams.hold import Held
 from agent.streams.looks import Looks, NotYetError
-from agent.streams.places import MovedError, mark_before, shows
+from agent.streams.places import MovedError, is_unchanged, mark_before, shows
 from agent.streams.register import Register
 from agent.streams.unpack import DAMAGED
 
@@ -141,7 +141,7 @@ class Catalog:
         stream = self.register.by_inode.get(place.key) if place else None
         if place is None or stream is None or stream.path != path:
             return False
-        return stream.is_as_in(place)
+        return is_unchanged(stream, place)
 
     def _known_or_moving(self, place: Place, name: str) -> bool:
         """As ``known``; a file that is being renamed or read through right now is left for the next look."""

@@ -9,7 +9,7 @@ import structlog
 from agent.streams.evidence import by_evidence, continues_open, may_continue, may_copy
 from agent.streams.family import families
 from agent.streams.identity import digest, head_length, stream_id
-from agent.streams.places import MovedError, first_bytes, has_head
+from agent.streams.places import MovedError, first_bytes, has_head, is_unchanged
 from agent.streams.register import QUIET_SECONDS
 from agent.streams.stream import Stream
 from agent.streams.unpack import DAMAGED
@@ -62,7 +62,7 @@ class Decider:
         if moved and stream.path and (other := self._register.look(stream.path)) and other.key == place.key:
             return True  # a second link to the same file
         shrunk = not place.compressed and place.size < max(stream.reached, stream.size if stream.path else 0)
-        if not moved and not shrunk and stream.is_as_in(place):
+        if not moved and not shrunk and is_unchanged(stream, place):
             return True
         if shrunk or not self._verified(stream, place):
             if stream.path == place.path or stream.path is None:

@@ -125,6 +125,13 @@ def mark_before(content: Content, offset: int) -> bytes:
     return digest(data) if len(data) == size else b""
 
 
+def is_unchanged(stream: Stream, place: Place) -> bool:
+    """Tell whether the file where the stream was last seen looks as it did."""
+    if place.compressed:
+        return 0 != stream.mtime_ns == place.mtime_ns  # its own size is not known here; 0: not seen in this run
+    return (stream.size, stream.mtime_ns) == (place.size, place.mtime_ns)
+
+
 def has_head(stream: Stream, first: bytes) -> bool:
     """Tell whether a file that begins with ``first`` begins as ``stream`` does."""
     return len(first) >= stream.head_bytes and digest(first[: stream.head_bytes]) == stream.head

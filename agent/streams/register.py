@@ -13,7 +13,7 @@ import structlog
 from agent.streams.content import Bounded, Plain, open_content
 from agent.streams.family import family, is_compressed, loose_family
 from agent.streams.handles import Handles
-from agent.streams.places import NoFileError, look, shows
+from agent.streams.places import NoFileError, is_unchanged, look, shows
 from agent.streams.stream import END, Stream
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ class Register:
 
     def place(self, stream: Stream, place: Place) -> None:
         """Note that ``place`` holds the stream's bytes."""
-        same_member = is_compressed(stream.last_path) and stream.inode == place.inode and stream.is_as_in(place)
+        same_member = is_compressed(stream.last_path) and stream.inode == place.inode and is_unchanged(stream, place)
         if stream.path != place.path and (place.compressed or stream.inode != place.inode):
             self.handles.close(stream)
         if (stream.last_path, stream.device, stream.inode) != (place.path, place.device, place.inode):

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     import os
 
     from agent.streams.content import Content
-    from agent.streams.places import Place
 
 END = 1 << 62
 """A position after everything a stream will ever hold."""
@@ -72,12 +71,6 @@ class Stream:
         self.size = size
         self.mtime_ns = mtime_ns
         return grew
-
-    def is_as_in(self, place: Place) -> bool:
-        """Tell whether the file where the stream was last seen looks as it did."""
-        if place.compressed:
-            return 0 != self.mtime_ns == place.mtime_ns  # its own size is not known here; 0: not seen in this run
-        return (self.size, self.mtime_ns) == (place.size, place.mtime_ns)
 
     def inode_is(self, status: os.stat_result) -> bool:
         """Tell whether an opened file is the one the stream was found in."""
