@@ -43,7 +43,6 @@ class LaneStats:
     retry_at: float | None = None
     """Unix seconds before which nothing is sent (Retry-After or back-off), None when nothing is waited for."""
     last_error: str | None = None
-    last_error_at: float | None = None
     rejects_error: str | None = None
     """Why refused events cannot be written down now; while it is set none of them is settled."""
 

@@ -60,7 +60,7 @@ class RunningLane:
         event_filter = EventFilter(config, identity)
         for problem in event_filter.problems:
             log.error("filter_misconfigured", destination=config.name, problem=problem)
-            stats.last_error, stats.last_error_at = problem, time.time()
+            stats.last_error = problem
         feed = InWindow(self.feed, options.window) if options.window else self.feed
         self.lane = (
             Lane(
@@ -88,7 +88,7 @@ class RunningLane:
             return build(self.config)
         except ValueError as error:
             self.stats.state = "degraded"
-            self.stats.last_error, self.stats.last_error_at = str(error), time.time()
+            self.stats.last_error = str(error)
             log.error("destination_misconfigured", destination=self.config.name, error=str(error))
             return None
 

@@ -12,7 +12,7 @@ import os
 import re
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from agent.errors import SecretError
 
@@ -96,13 +96,6 @@ class Secret:
     def __reduce__(self) -> NoReturn:
         """Refuse to be pickled: a pickle would hold the value."""
         raise TypeError("a secret cannot be pickled")
-
-
-def mask_secrets(value: Any) -> str:  # noqa: ANN401 - msgspec hands over whatever it cannot encode
-    """Encode a ``Secret`` as its masked text: msgspec's ``enc_hook`` wherever a configuration is shown."""
-    if isinstance(value, Secret):
-        return str(value)
-    raise TypeError(f"cannot encode {type(value).__name__}")
 
 
 def _masked(body: str) -> str:

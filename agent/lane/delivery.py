@@ -231,11 +231,10 @@ class Delivery:
         """Close the gate. ``counted``: a request sent side by side with this one has failed already."""
         seconds = self._backoff.again(failure) if counted else self._backoff.seconds(failure)
         self._gate.hold(seconds)
-        now = time.time()
         stats = self._stats
         stats.state = "degraded" if failure.kind is Kind.DESTINATION else "backing_off"
-        stats.last_error, stats.last_error_at = failure.reason, now
-        stats.retry_at = now + self._gate.remaining_seconds
+        stats.last_error = failure.reason
+        stats.retry_at = time.time() + self._gate.remaining_seconds
         if self._trouble != failure.reason:
             # The same trouble is logged once, not at every attempt.
             self._trouble = failure.reason

@@ -65,16 +65,6 @@ class LogWriter:
         os.close(self._file)
 
 
-def lines_on_disk(folder: Path, name: str) -> list[tuple[str, int]]:
-    """Return (writer, number) of every line in ``name`` and its rotated members."""
-    found = []
-    for path in folder.glob(f"{name}*"):
-        for line in path.read_bytes().splitlines():
-            record = json.loads(line)
-            found.append((record["w"], record["n"]))
-    return found
-
-
 def main() -> None:
     """Write until ended."""
     parser = argparse.ArgumentParser(description=__doc__)

@@ -46,7 +46,6 @@ class Log:
         self.kind = kind
         self.written = 0
         self.rotations = 0
-        self.deleted = 0
         self._chance = chance
         self._file = self._open()
         self._live_from = 0
@@ -146,7 +145,6 @@ class Log:
             if delivered(self.name, *lines):
                 del self._members[path.stat().st_ino]
                 path.unlink()
-                self.deleted += 1
                 yield f"{path.name} {lines[0]}-{lines[1]}"
 
     def close(self) -> None:

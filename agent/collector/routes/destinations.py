@@ -15,6 +15,8 @@ from agent.collector.store.paging import PageError, paging
 from agent.receive.body import read_body
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import sqlalchemy as sa
 
     from agent.collector.routes.operation import Call
@@ -63,13 +65,9 @@ async def create(call: Call) -> Response:
     body = await _body(call)
     org = await call.org()
 
-    def change(connection: sa.Connection) -> dict[str, Any]:
-        made = destinations.create(connection, org, body)
-        _tell(call, connection, org, "CREATE", made)
-        return made
-
     try:
-        return answer(await call.store.write(change), 201)
+        made = await _write(call, org, "CREATE", lambda connection: destinations.create(connection, org, body))
+        return answer(made, 201)
     except destinations.ConflictError as error:
         return answer(error.existing, 409)
     except destinations.FullError as error:
@@ -89,14 +87,9 @@ async def replace(call: Call) -> Response:
     org = await call.org()
     name = _name(call)
 
-    def change(connection: sa.Connection) -> dict[str, Any] | None:
-        made = destinations.replace(connection, org, name, body)
-        if made is not None:
-            _tell(call, connection, org, "UPDATE", made)
-        return made
-
     try:
-        return _found(call, await call.store.write(change))
+        made = await _write(call, org, "UPDATE", lambda connection: destinations.replace(connection, org, name, body))
+        return _found(call, made)
     except destinations.ConflictError as error:
         raise RefusedError(409, "conflict", str(error)) from error
 
@@ -105,14 +98,10 @@ async def delete(call: Call) -> Response:
     """Remove one."""
     org = await call.org()
     name = _name(call)
-
-    def change(connection: sa.Connection) -> dict[str, Any] | None:
-        gone = destinations.delete(connection, org, name)
-        if gone is not None:
-            _tell(call, connection, org, "DELETE", gone)
-        return gone
-
-    _found(call, await call.store.write(change) if call.own_org() else None)
+    gone = None
+    if call.own_org():
+        gone = await _write(call, org, "DELETE", lambda connection: destinations.delete(connection, org, name))
+    _found(call, gone)
     return Response(status_code=204)
 
 
@@ -137,19 +126,30 @@ async def _body(call: Call) -> dict[str, Any]:
     return body
 
 
-def _tell(call: Call, connection: sa.Connection, org: int, action: str, body: dict[str, Any]) -> None:
-    own.tell(
-        connection,
-        org,
-        action=action,
-        kind=_KIND,
-        target_id=body["metadata"]["id"],
-        target_name=body["spec"]["name"],
-        org_id=call.principal.org_id,
-        by=call.principal.name,
-        source_ip=call.source_ip,
-        token_id=call.principal.token_id,
-    )
+async def _write(
+    call: Call, org: int, action: str, make: Callable[[sa.Connection], dict[str, Any] | None]
+) -> dict[str, Any] | None:
+    """Change a destination and keep the audit record of it, both or neither; return what ``make`` does."""
+
+    def change(connection: sa.Connection) -> dict[str, Any] | None:
+        made = make(connection)
+        if made is not None:
+            own.tell(
+                connection,
+                org,
+                action=action,
+                kind=_KIND,
+                target_id=made["metadata"]["id"],
+                target_name=made["spec"]["name"],
+                org_id=call.principal.org_id,
+                by=call.principal.name,
+                source_ip=call.source_ip,
+                token_id=call.principal.token_id,
+            )
+        return made
+
+    told: dict[str, Any] | None = await call.store.write(change)
+    return told
 
 
 _ONE = f"{_PATH}/{{destination_id}}"

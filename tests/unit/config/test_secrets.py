@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.config.secrets import Secret, mask_secrets, resolve
+from agent.config.secrets import Secret, resolve
 from agent.errors import SecretError
 
 
@@ -119,14 +119,11 @@ def test_no_way_of_showing_a_secret_shows_it() -> None:
         str([secret]),
         str({"a": secret}),
     ]
-    shown.append(msgspec.json.encode({"token": secret}, enc_hook=mask_secrets).decode())
     assert not [text for text in shown if "hunter2" in text]
     with pytest.raises(TypeError):
         pickle.dumps(secret)
     with pytest.raises(TypeError):
         msgspec.json.encode(secret)
-    with pytest.raises(TypeError):
-        mask_secrets(object())
 
 
 def test_secrets_are_equal_when_their_texts_are() -> None:
