@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.bodies import total
 from agent.parsers import PARSERS, build
-from agent.parsers.base import Common, Parsed, broken
+from agent.parsers.base import Common, Parsed, broken, template
 
 MEMBERS = {"hostname": "h", "message": "of the configuration"}
 TIME = "2026-01-01T00:00:00.000000Z"
@@ -37,6 +39,27 @@ def test_every_line_that_is_not_blank_is_a_message_at_its_offset(lines: list[byt
     parsed = parse(data, start=7)
     found = [json.loads(body) for body in parsed.bodies]
     assert [(o, e["unique_id"], e["event"]["message"]) for o, e in zip(parsed.offsets, found, strict=True)] == wanted
+
+
+PLAIN = st.text(alphabet=" ab%0é€\u00a0\u2003\u2028\x7f\x85😀", max_size=6)
+ODD = st.text(alphabet=' ab"\\\t\r\0\x1c\ufeff', max_size=6)
+
+
+@given(st.lists(PLAIN, max_size=8), st.lists(ODD, max_size=2), st.integers(0, 300))
+def test_lines_that_are_passed_through_are_what_encoding_them_gives(
+    plain: list[str], odd: list[str], start: int
+) -> None:
+    data = "".join(line + "\n" for line in plain).encode()
+    alone, beside = parse(data, start=start), parse(data + "".join(line + "\n" for line in odd).encode(), start=start)
+    count = len(alone.bodies)
+    assert list(alone.offsets) == list(beside.offsets)[:count]
+    assert list(alone.bodies) == list(beside.bodies)[:count]
+    assert total(alone.bodies) == sum(map(len, alone.bodies))
+    assert list(alone.bodies) == [
+        template(stream="s", create_time=TIME, members={"hostname": "h", "log_type": "logs"})
+        % (offset, b'"message":' + msgspec.json.encode(line))
+        for offset, line in zip(alone.offsets, (line for line in plain if line.strip()), strict=True)
+    ]
 
 
 @pytest.mark.parametrize(
