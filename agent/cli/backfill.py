@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.cli.common import add_config, add_logging, completed, configure_logging, moment, run_async, seconds
+from agent.cli.common import add_config, add_logging, add_patience, completed, configure_logging, moment, run_async
 
 if TYPE_CHECKING:
     import argparse
@@ -32,13 +32,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     )
     parser.add_argument("--dry-run", action="store_true", help="read, parse and filter everything, send nothing")
     parser.add_argument("--no-progress", action="store_true", help="plain lines even on a terminal")
-    parser.add_argument(
-        "--patience",
-        type=seconds,
-        default=60.0,
-        metavar="DURATION",
-        help="give a destination up that delivers nothing for this long (default: 60s)",
-    )
+    add_patience(parser, "give a destination up that delivers nothing for this long")
     parser.set_defaults(run=run)
 
 

@@ -26,6 +26,12 @@ def add_logging(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--log-format", choices=("auto", "json", "console"))
 
 
+def add_patience(parser: argparse.ArgumentParser, text: str) -> None:
+    """Add ``--patience``, explained by ``text``: seconds as a float."""
+    help_ = f"{text} (default: 60s)"
+    parser.add_argument("--patience", type=seconds, default=60.0, metavar="DURATION", help=help_)
+
+
 def configure_logging(arguments: argparse.Namespace, config: Config | None, *, level: str = "info") -> None:
     """Set up logging from the command line, else the configuration, else ``level``."""
     from agent.observe import log

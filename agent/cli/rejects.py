@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from agent.cli.common import add_config, add_logging, completed, configure_logging, moment, run_async, seconds
+from agent.cli.common import add_config, add_logging, add_patience, completed, configure_logging, moment, run_async
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,13 +39,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     each.add_argument("--json", action="store_true", help="a JSON object a line, as they are stored")
     each = _action(actions, "replay", _replay, "send them again; what is accepted leaves the rejects")
     add_logging(each)
-    each.add_argument(
-        "--patience",
-        type=seconds,
-        default=60.0,
-        metavar="DURATION",
-        help="give a destination up that takes nothing for this long; the rest stays (default: 60s)",
-    )
+    add_patience(each, "give a destination up that takes nothing for this long; the rest stays")
     each.add_argument(
         "--to", metavar="NAME", help="to this destination instead of the one that refused them, as after a rename"
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from agent.cli.common import add_config, add_logging, configure_logging, run_async, seconds
+from agent.cli.common import add_config, add_logging, add_patience, configure_logging, run_async
 
 if TYPE_CHECKING:
     import argparse
@@ -25,13 +25,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     add_config(parser)
     add_logging(parser)
     parser.add_argument("--once", action="store_true", help="ship what is there now, then exit: 0, or 1 if any is left")
-    parser.add_argument(
-        "--patience",
-        type=seconds,
-        default=60.0,
-        metavar="DURATION",
-        help="with --once: give a destination up that delivers nothing for this long (default: 60s)",
-    )
+    add_patience(parser, "with --once: give a destination up that delivers nothing for this long")
     parser.set_defaults(run=run)
 
 
