@@ -15,6 +15,7 @@ from agent.parsers.base import Common
 from agent.sources.blocks import BlockReader
 from agent.streams.catalog import Catalog
 from agent.streams.discover import Patterns, roots
+from agent.streams.pace import Pace
 from agent.streams.wake import Silent, doorbell
 
 if TYPE_CHECKING:
@@ -33,6 +34,12 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 TICK_SECONDS = 1.0
+PACE_SECONDS = 0.01
+"""While files are written to all the time, they are looked at this often; what comes after a quiet moment goes at once.
+
+A wake-up for every line costs a core at some thousand lines a second. With the lane's ``delivery.min_interval`` this is
+the most that a line waits for others.
+"""
 _ONE_SHOT_TICK = 0.1
 _FAMILIES_AT_ONCE = 500
 """Resolved without a break: some milliseconds, in which nothing else runs."""
@@ -215,14 +222,17 @@ class FileSource:
         bell = doorbell(self.config.watch)
         try:
             folders = await self._rewatch(bell.watch, agent)
+            pace = Pace(PACE_SECONDS)
             while True:
                 next_scan = anyio.current_time() + self._scan_interval(bell)
                 while anyio.current_time() < next_scan:
                     rung: set[str] | None = set()
+                    await anyio.sleep_until(pace.next_look)
                     with anyio.move_on_after(min(TICK_SECONDS, self.config.poll_interval)) as waited:
                         rung = await bell.rung()
                     if rung is None:
                         break
+                    pace.looked(anyio.current_time())
                     with _StateGuard(agent):
                         if self._apply(rung, folders):
                             break
