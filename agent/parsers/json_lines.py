@@ -23,6 +23,8 @@ _first, _second, _third, _last_but_one = itemgetter(0), itemgetter(1), itemgette
 _inside = itemgetter(slice(1, -2))
 _TRIMMED = 3
 """Bytes of a line that ``_inside`` leaves away: its braces and its line feed."""
+_FEW = 4
+"""Values that are looked for one after the other."""
 
 
 class JsonLines:
@@ -95,16 +97,25 @@ class JsonLines:
     ) -> Parsed | None:
         """Parse lines that all name a log_type and lack the same members; None when these do not."""
         kinds = list(map(_KIND, found))
-        if self._common.subsystem is not None or set(map(type, kinds)) != {str}:
+        if self._common.subsystem is not None:
             return None
-        for column in self._columns:
-            if list(map(column, found)).count(UNSET) not in {0, len(found)}:
-                return None
+        try:
+            examples = dict(zip(kinds, found, strict=True))
+        except TypeError:
+            return None  # a log_type that is an object or an array
+        if set(map(type, examples)) != {str} or not self._lack_the_same(found, list(examples.values())):
+            return None
         members, _log_type, _override = self._missing(found[0])
         shape = template(stream=stream, create_time=create_time, members=members)
         end = offsets[-1] + len(pieces[-1]) + _TRIMMED
         bodies = wrapped(shape, offsets, pieces, end=end, trimmed=_TRIMMED)
         return Parsed(offsets=offsets, bodies=bodies, log_types=kinds)
+
+    def _lack_the_same(self, found: Sequence[Any], examples: Sequence[Any]) -> bool:
+        """Tell whether all of ``found`` lack the same members; ``examples`` are one of each log_type."""
+        if len(examples) <= _FEW and sum(map(found.count, examples)) == len(found):
+            found = examples  # each line is like one of them, whole comparisons cost less than one for each member
+        return all(list(map(column, found)).count(UNSET) in {0, len(found)} for column in self._columns)
 
     def _mixed(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import accumulate
 from typing import Any
 
 import pytest
@@ -97,6 +98,22 @@ def test_a_chunk_and_its_lines_one_by_one_give_the_same(pieces: list[bytes]) -> 
         one_by_one += parse(line + b"\n", start=at)
         at += len(line) + 1
     assert parse(data) == one_by_one
+
+
+_kinds = st.sampled_from(["a", "b", "c", "d", "e", "f", "logs", 1, True, None, {}, ["a"]])
+_own = st.sampled_from([{}, {}, {}, {"hostname": "h"}, {"hostname": 2}, {"n": None}, {"hostname": "h", "n": {}}])
+
+
+@given(
+    st.lists(st.builds(lambda kind, own, x: {"log_type": kind, **own, "x": x}, _kinds, _own, st.integers(0, 2))),
+    st.lists(st.sampled_from(["a", "b"]), min_size=1, max_size=9),
+)
+def test_lines_of_several_subsystems_are_wrapped_as_each_alone(odd: list[dict[str, Any]], even: list[str]) -> None:
+    alike: list[dict[str, Any]] = [{"log_type": kind, "x": n} for n, kind in enumerate(even)]
+    for records in (alike, odd, [*alike, *odd], [*alike, *odd[:1]]):
+        lines = [json.dumps(record).encode() + b"\n" for record in records]
+        starts = accumulate(map(len, lines), initial=0)
+        assert parse(b"".join(lines)) == [parse(line, start=at)[0] for line, at in zip(lines, starts, strict=False)]
 
 
 @given(st.binary(max_size=60))
