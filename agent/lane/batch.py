@@ -56,10 +56,10 @@ class Batcher:
                         return None
                     continue
                 remaining = self._last_sent + self._min_interval - anyio.current_time()
-                if remaining <= 0 or self._queue.closed:
-                    break
+                if remaining <= 0 or self._queue.closed or self._queue.is_full:
+                    break  # nothing may be gathered, or can be: the queue has no room before these are settled
                 with anyio.move_on_after(remaining) as waited:
-                    await self._queue.wait()
+                    await self._queue.wait_for_more()
                 if waited.cancelled_caught:
                     break
             self._last_sent = anyio.current_time()

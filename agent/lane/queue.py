@@ -22,6 +22,8 @@ class Queue:
         self.max_bytes = max_bytes
         self.used = 0
         self._blocks: deque[Block] = deque()
+        self.is_full = False
+        """Whether a block waits for room."""
         self._closed = False
         self._filled = anyio.Event()
         self._freed = anyio.Event()
@@ -31,7 +33,12 @@ class Queue:
         cost = block.size + BLOCK_BYTES
         while self.used and self.used + cost > self.max_bytes:
             self._freed = anyio.Event()
-            await self._freed.wait()
+            self.is_full = True
+            self._filled.set()
+            try:
+                await self._freed.wait()
+            finally:
+                self.is_full = False
         # No await from here on: a block is either counted and queued, or neither.
         self.used += cost
         self._blocks.append(block)
@@ -52,6 +59,12 @@ class Queue:
             self._filled = anyio.Event()
             await self._filled.wait()
         return True
+
+    async def wait_for_more(self) -> None:
+        """Wait until a block may be taken, or none can come before something is settled, or none ever will."""
+        while not (self._blocks or self._closed or self.is_full):
+            self._filled = anyio.Event()
+            await self._filled.wait()
 
     def release(self, size: int) -> None:
         """Give back the bytes of settled events."""

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from agent.lane.acks import Acks
 from agent.lane.batch import Batcher, count_types
-from agent.lane.queue import Queue
+from agent.lane.queue import BLOCK_BYTES, Queue
 from tests.support.blocks import block
 
 if TYPE_CHECKING:
@@ -128,6 +128,27 @@ async def test_a_full_transaction_does_not_wait_for_the_interval() -> None:
     began = anyio.current_time()
     assert [len(await batcher.next() or ()) for _ in range(3)] == [5, 5, 5]
     assert anyio.current_time() == began
+
+
+@pytest.mark.parametrize("late", [0, 1])
+async def test_nothing_is_waited_for_that_has_no_room_in_the_queue(late: float) -> None:
+    queue = Queue(3 * 200 + 2 * BLOCK_BYTES)
+    batcher = _batcher(queue, min_interval_seconds=60, max_events=2)
+    await queue.put(block(0, 3, size=200))
+    assert len(await batcher.next() or ()) == 2
+    began = anyio.current_time()
+    async with anyio.create_task_group() as tasks:
+
+        async def read_on() -> None:
+            await anyio.sleep(late)
+            await queue.put(block(3, 3, size=200))
+
+        tasks.start_soon(read_on)
+        second = await batcher.next()
+        assert second is not None
+        assert len(second) == 1
+        assert anyio.current_time() - began == late
+        tasks.cancel_scope.cancel()
 
 
 async def test_the_end_of_the_queue_flushes_what_was_gathered() -> None:
