@@ -6,6 +6,7 @@ An *event* is the bytes of one ``AuditEvent`` (WIRE 3.1): compact UTF-8 JSON
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import TYPE_CHECKING
@@ -15,7 +16,10 @@ import msgspec
 from agent.bodies import Wrapped, parts, picked, total
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
+
+_FEW = 4
+"""So much dearer is it to look one id up than to make the id of one event."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +97,28 @@ class Transaction:
         if all(isinstance(part, Wrapped) for part in parts(self.bodies)):
             return made  # wrapped here, with ids made here
         return [own_id(body, name) for body, name in zip(self.bodies, made, strict=True)]
+
+    def find(self, names: Collection[str]) -> dict[str, int]:
+        """Return unique_id → index of those events whose ``unique_id`` is one of ``names``."""
+        if len(names) * _FEW < len(self) and all(isinstance(part, Wrapped) for part in parts(self.bodies)):
+            return {name: index for name in names if (index := self._index(name)) is not None}
+        return {name: index for index, name in enumerate(self.unique_ids()) if name in names}
+
+    def _index(self, name: str) -> int | None:
+        """Return where the event with an id made here is."""
+        stream, _, digits = name.rpartition(".")
+        try:
+            offset = int(digits, 16)
+        except ValueError:
+            return None
+        first = 0
+        for piece in self.slices:
+            if piece.stream == stream:
+                at = bisect_left(piece.offsets, offset)
+                if at < len(piece.offsets) and unique_id(stream, piece.offsets[at]) == name:
+                    return first + at
+            first += len(piece.offsets)
+        return None
 
     def pick(self, indices: Iterable[int]) -> Transaction:
         """Return a transaction of the events at ``indices`` (ascending), slices kept apart.

@@ -13,7 +13,7 @@ from agent.destinations.base import Refusal
 from agent.destinations.text import excerpt, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
 LISTS = ("success_events", "discard_events", "retry_events")
 RETRY = frozenset({"unprocessed", "too_busy"})
@@ -89,15 +89,19 @@ def _entry(value: object) -> Entry:
     return Entry(*(value.get(name) for name in ("unique_id", "status", "status_message")))
 
 
-def outcomes(processed: Processed, *, ids: Callable[[], Sequence[str]], status: int, body: bytes) -> Outcomes:
-    """Apply the rules of WIRE 4.4 to ``processed``; ``ids`` are those of the request, in order.
+def outcomes(
+    processed: Processed, *, find: Callable[[Collection[str]], Mapping[str, int]], status: int, body: bytes
+) -> Outcomes:
+    """Apply the rules of WIRE 4.4 to ``processed``; ``find`` tells which of some ids are the request's, and where.
 
     An event in several lists: success before discard before retry. In no list: done.
     """
     success, discard, retry = (getattr(processed, name) or () for name in LISTS)
     if not (success or discard or retry):
         return _ALL_DONE
-    index = {unique_id: i for i, unique_id in enumerate(ids())}
+    index = find(
+        {e.unique_id for entries in (success, discard, retry) for e in entries if isinstance(e.unique_id, str)}
+    )
     seen: list[dict[int, list[Entry]]] = []
     anomalies = 0
     for entries in (success, discard, retry):

@@ -72,7 +72,7 @@ def _affirmed(transaction: Transaction, reply: Reply, *, origin: str, now: datet
     processed = answers.decode(reply.body)
     if processed is None:
         return ACCEPTED
-    found = answers.outcomes(processed, ids=transaction.unique_ids, status=reply.status, body=reply.body)
+    found = answers.outcomes(processed, find=transaction.find, status=reply.status, body=reply.body)
     failure = None
     if found.pending:
         reason = f"{origin} wants {len(found.pending)} of {len(transaction)} events again"

@@ -4,7 +4,8 @@ not now           tried again for ever, after a back-off or the destination's ow
 this destination  the lane pauses and probes slowly; nothing is dropped
 this event        written to rejects with the reason, then settled
 
-An attempt that raises is none of them at first: ``suspects`` says whose fault it is.
+An attempt that raises is none of them at first: ``suspects`` says whose fault it is. Events that a destination wants
+again while it takes the others are deferred: they wait by themselves (WIRE 4.4, rule 7).
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Protocol
 
+import anyio
 import structlog
 
 from agent.destinations.base import Answer, Failure, Kind, Refusal, all_pending
 from agent.lane.batch import count_types, uncount_types
+from agent.lane.deferred import Deferred, Work
 from agent.lane.retry import Backoff, Gate
 from agent.lane.suspects import Suspects
 
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    import anyio
+    from anyio.abc import TaskGroup
 
     from agent.config.model import Retry
     from agent.destinations.base import Destination
@@ -61,8 +64,13 @@ class Delivery:
         rejects: RefusalSink,
         stats: LaneStats,
         stop: anyio.Event,
+        tasks: TaskGroup,
+        in_flight: int = 1,
     ) -> None:
-        """Send to ``destination``. Once ``stop`` is set no wait is sat out any more."""
+        """Send to ``destination``, at most ``in_flight`` requests at a time; what is deferred waits in ``tasks``.
+
+        Once ``stop`` is set no wait is sat out any more.
+        """
         self._destination = destination
         self._backoff = Backoff(retry)
         self._gate = Gate()
@@ -71,48 +79,61 @@ class Delivery:
         self._rejects = rejects
         self._stats = stats
         self._stop = stop
+        self._slots = anyio.Semaphore(in_flight, fast_acquire=True)
+        self._deferred = Deferred(retry, stats=stats, stop=stop, tasks=tasks, deliver=self._deliver)
         self._trouble: str | None = None
         self._raised: str | None = None
         self._given_up_at = -1
         """How many events were accepted when some were last given up without a witness."""
 
     async def deliver(self, transaction: Transaction) -> bool:
-        """Send ``transaction`` until all of it is settled; False when stopped before, its rest unsettled."""
+        """Send ``transaction`` until each event is settled or deferred; False when stopped before."""
+        return await self._deliver(Work.of(transaction))
+
+    async def _deliver(self, work: Work) -> bool:
+        transaction = work.transaction
         pending: Sequence[int] = range(len(transaction))
         groups: list[Sequence[int]] = [pending]
         suspects = Suspects(self._stats.accepted)
         while pending:
             groups = groups or self._suspected(suspects)
-            if not await self._gate.passed(self._stop):
-                return False
             group = groups.pop(0)
             part = transaction if len(group) == len(transaction) else transaction.pick(group)
-            held = self._gate.holds
-            answer = self._judged(suspects, group, self._without_smaller(part, await self._attempt(part)))
+            async with self._slots:
+                if not await self._gate.passed(self._stop):
+                    return False
+                held = self._gate.holds
+                answer = await self._attempt(part)
+            answer = self._judged(suspects, group, self._without_smaller(part, answer))
             while answer.rejected and not await self._keep(part, answer):
                 if not await self._gate.passed(self._stop):
                     return False
             left = [group[i] for i in answer.pending]
-            if not left and len(group) == len(pending):
-                pending = ()
-            elif len(left) < len(group):
-                gone = set(group).difference(left)
-                pending = [i for i in pending if i not in gone]
             if len(left) < len(group):
-                self._settle(transaction, part, answer, pending)
+                pending = _without(pending, group, left)
+                self._settle(work, part, answer, pending)
             if left:
+                failure = answer.failure or _UNEXPLAINED
+                if not (groups or suspects) and self._deferred.takes(work, failure, left=len(left), of=len(part)):
+                    self._backoff.reset()
+                    rest = work.rest(left)
+                    self._release(work.charge - rest.charge)
+                    self._deferred.put(rest, failure)
+                    return True
                 if len(left) < len(part) - len(answer.rejected):
                     self._backoff.reset()  # something was delivered: the destination works, only not at this rate
-                failure = answer.failure or _UNEXPLAINED
                 if failure.kind is Kind.RAISED and len(left) == 1:
                     suspects.add(left[0], self._stats.accepted)
                 else:
                     groups[:0] = self._again(failure, left, counted=self._gate.holds > held)
         if not suspects:
             self._raised = None
-        self._queue.release(transaction.size)
-        self._stats.queue_bytes = self._queue.used
+        self._release(work.charge)
         return True
+
+    def _release(self, size: int) -> None:
+        self._queue.release(size)
+        self._stats.queue_bytes = self._queue.used
 
     async def _attempt(self, part: Transaction) -> Answer:
         self._stats.retry_at = None
@@ -191,7 +212,7 @@ class Delivery:
         )
         return True
 
-    def _settle(self, whole: Transaction, part: Transaction, answer: Answer, pending: Sequence[int]) -> None:
+    def _settle(self, work: Work, part: Transaction, answer: Answer, pending: Sequence[int]) -> None:
         stats, now = self._stats, time.time()
         accepted = len(part) - len(answer.rejected) - len(answer.pending)
         if accepted:
@@ -205,9 +226,9 @@ class Delivery:
             stats.last_accepted_at = now
         stats.last_progress_at = now
         at = 0
-        waiting = iter([*pending, len(whole)])
+        waiting = iter([*(work.indices[i] for i in pending), work.count])
         first = next(waiting)
-        for piece in whole.slices:
+        for piece in work.slices:
             after = at + len(piece.offsets)
             while first < at:
                 first = next(waiting)
@@ -257,6 +278,14 @@ class Delivery:
 
 
 _UNEXPLAINED = Failure(kind=Kind.NOT_NOW, reason="the destination left events pending without a reason")
+
+
+def _without(pending: Sequence[int], group: Sequence[int], left: Sequence[int]) -> Sequence[int]:
+    """Return ``pending`` without those events of ``group`` that are not ``left``."""
+    if len(group) == len(pending):
+        return left
+    gone = set(group).difference(left)
+    return [i for i in pending if i not in gone]
 
 
 def _result(answer: Answer, events: int) -> str:

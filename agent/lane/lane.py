@@ -76,16 +76,18 @@ class Lane:
         self._stats.state = "idle"
         async with anyio.create_task_group() as bounded:
             bounded.start_soon(_limit, stop, grace_seconds, bounded.cancel_scope)
-            delivery = Delivery(
-                destination=self._destination,
-                retry=self._retry,
-                acks=self.acks,
-                queue=self._queue,
-                rejects=self._rejects,
-                stats=self._stats,
-                stop=stop,
-            )
             async with anyio.create_task_group() as sending:
+                delivery = Delivery(
+                    destination=self._destination,
+                    retry=self._retry,
+                    acks=self.acks,
+                    queue=self._queue,
+                    rejects=self._rejects,
+                    stats=self._stats,
+                    stop=stop,
+                    tasks=sending,
+                    in_flight=self._senders,
+                )
                 for _ in range(self._senders):
                     sending.start_soon(self._send, delivery)
                 async with anyio.create_task_group() as reading:

@@ -21,7 +21,7 @@ FOREIGN = "t.99"
 def of(answer: dict[str, Any] | bytes) -> Outcomes:
     body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
     found = decode(body)
-    return outcomes(found, ids=SENT.unique_ids, status=201, body=body) if found else Outcomes()
+    return outcomes(found, find=SENT.find, status=201, body=body) if found else Outcomes()
 
 
 @pytest.mark.parametrize(
