@@ -10,6 +10,8 @@ import anyio
 import anyio.to_thread
 import structlog
 
+from agent.app.ticks import tick
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-COMMIT_SECONDS = 0.2
 CHECKPOINT_SECONDS = 30.0
 
 
@@ -41,6 +42,7 @@ class Committer:
         self._stats = stats
         self._lanes: dict[str, tuple[Feed, Settled]] = {}
         self._pending: dict[str, dict[str, int]] = {}
+        self._calm = False
         self._file = _file_id(store.path)
         self._checkpoint_seconds = checkpoint_seconds
         self._checkpoint_at = time.monotonic() + checkpoint_seconds
@@ -57,10 +59,10 @@ class Committer:
         self._pending.pop(lane, None)
 
     async def run(self) -> None:
-        """Commit every 200 ms until cancelled, and once more then."""
+        """Commit every 200 ms until cancelled, and once more then; while nothing is settled, look each second."""
         try:
             while True:
-                await anyio.sleep(COMMIT_SECONDS)
+                await tick(calm=self._calm)
                 self.commit()
                 await self._checkpoint()
         finally:
@@ -71,6 +73,7 @@ class Committer:
         for name, (_feed, settled) in self._lanes.items():
             if moved := settled.take_dirty():
                 self._pending.setdefault(name, {}).update(moved)
+        self._calm = not self._pending
         if _file_id(self._store.path) != self._file:
             # SQLite writes on into a file without a name; the next start would not find a byte of it.
             self.trouble("removed or replaced while in use; restart the agent")

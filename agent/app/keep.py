@@ -17,6 +17,7 @@ import structlog
 from agent.app.make_room import make_room
 from agent.app.need import Need, stands
 from agent.app.read_through import read_through
+from agent.app.ticks import tick
 from agent.streams.content import Compressed, Plain
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-KEEP_SECONDS = 0.2
 AFTER_SECONDS = 2.0
 """A lane that is behind for a moment after a rotation is no reason to copy a file."""
 AGAIN_SECONDS = 5.0
@@ -56,7 +56,7 @@ class Keeper:
         self._feeds = feeds
         self._stats = stats
         self._replacing = replacing
-        self._looking = anyio.Lock()
+        self._looking = anyio.Lock(fast_acquire=True)
         self._running: anyio.CancelScope | None = None
         self._since: dict[str, dict[str, float]] = {}
         """Source → stream → when it was first seen to be needed and away from its live path."""
@@ -72,7 +72,7 @@ class Keeper:
         """Look until cancelled, or until the last look."""
         with anyio.CancelScope() as self._running:
             while True:
-                await anyio.sleep(KEEP_SECONDS)
+                await tick(calm=not any(feed.is_behind for feed in self._feeds()))
                 await self.look(sources)
 
     async def look(self, sources: Mapping[str, FileSource]) -> None:
@@ -104,10 +104,11 @@ class Keeper:
             if holds is None or not source.scanned.is_set():
                 continue
             needs = self._needs(source, feeds)
-            for name in holds.ids():
-                if name not in needs:
-                    holds.release(name)
-            make_room(source, holds, needs, 0)  # a link takes room once the other name is gone
+            if held := holds.ids():
+                for name in held:
+                    if name not in needs:
+                        holds.release(name)
+                make_room(source, holds, needs, 0)  # a link takes room once the other name is gone
             await self._hold(source, holds, needs, last=last)
 
     def _needs(self, source: FileSource, feeds: Sequence[Feed]) -> dict[str, Need]:

@@ -8,6 +8,8 @@ import anyio
 import anyio.to_thread
 import structlog
 
+from agent.app.ticks import tick
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -16,8 +18,6 @@ if TYPE_CHECKING:
     from agent.streams.stream import Stream
 
 log = structlog.get_logger(__name__)
-
-SWEEP_SECONDS = 0.2
 
 
 class Sweeper:
@@ -49,7 +49,7 @@ class Sweeper:
     async def run(self) -> None:
         """Sweep a few times a second until cancelled."""
         while True:
-            await anyio.sleep(SWEEP_SECONDS)
+            await tick(calm=not self._durable)
             await self.sweep()
 
     async def sweep(self) -> None:

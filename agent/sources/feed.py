@@ -246,6 +246,11 @@ class Feed:
             if stream.path != stream.family and self._home[name][0] is source
         ]
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether the lane has anything to settle."""
+        return bool(self._unsettled)
+
     def unsettled(self, source: FileSource) -> list[Stream]:
         """Return the streams of ``source`` of which the lane has not settled everything."""
         return [stream for name, stream in self._unsettled.items() if self._home[name][0] is source]
