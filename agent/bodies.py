@@ -7,6 +7,7 @@ exists only where one is needed: in a file, in rejects, in a request sent again 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import accumulate, chain
@@ -60,6 +61,18 @@ class Wrapped(Sequence[bytes]):
         if self.end is None:
             return sum(map(len, self.rests)) + len(self.rests) * self.fixed
         return self.end - self.offsets[0] + len(self.rests) * (self.fixed - self.trimmed)
+
+    def fitting(self, start: int, stop: int, room: int) -> int | None:
+        """Return where the events from ``start`` on, at most to ``stop``, are more than ``room`` bytes.
+
+        None where only counting would tell.
+        """
+        end = self.end
+        if end is None:
+            return None
+        offsets, more = [*self.offsets[start + 1 : stop + 1], end], self.fixed - self.trimmed
+        first = self.offsets[start]
+        return start + bisect_right(range(stop - start), room, key=lambda n: offsets[n] - first + more * (n + 1))
 
     def __iter__(self) -> Iterator[bytes]:
         """Return the events one after the other."""
@@ -170,16 +183,18 @@ def join(bodies: Sequence[bytes], *, before: bytes = b"", between: bytes = b"", 
     filled = [part for part in parts(bodies) if part]
     if not filled:
         return before + after
-    joined: list[bytes] = []
+    first = filled[0]
+    if len(filled) == 1 and isinstance(first, Wrapped):
+        return _repeated(first.shape, len(first), before, between, after) % tuple(first.values())
+    if not any(isinstance(part, Wrapped) for part in filled):
+        events = list(chain.from_iterable(filled))
+        events[0] = before + events[0]  # around all of them it would be one more copy of a megabyte
+        events[-1] += after
+        return between.join(events)
+    gap, template = _literal(between), [_literal(before)]
+    values: list[int | bytes] = []
     for number, part in enumerate(filled):
-        # The wrapper goes around the first and last piece only: around the whole it would be one more copy of it.
-        head = before if number == 0 else b""
-        tail = after if number == len(filled) - 1 else b""
-        if isinstance(part, Wrapped):
-            joined.append(_repeated(part.shape, len(part), head, between, tail) % tuple(part.values()))
-        else:
-            events = list(part)
-            events[0] = head + events[0]
-            events[-1] += tail
-            joined += events
-    return joined[0] if len(joined) == 1 else between.join(joined)
+        shape = part.shape if isinstance(part, Wrapped) else b"%b"
+        template += (gap if number else b"", (shape + gap) * (len(part) - 1), shape)
+        values += part.values() if isinstance(part, Wrapped) else part
+    return b"".join((*template, _literal(after))) % tuple(values)

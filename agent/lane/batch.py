@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from agent.bodies import chained, lengths, total
+from agent.bodies import Wrapped, chained, lengths, total
 from agent.events import Slice, Transaction
 
 if TYPE_CHECKING:
@@ -102,6 +102,8 @@ class Batcher:
 
     def _fitting(self, block: Block, start: int, stop: int, room: int) -> int:
         """Return where the events from ``start`` on, at most to ``stop``, are more than ``room`` bytes."""
+        if isinstance(block.bodies, Wrapped) and (known := block.bodies.fitting(start, stop, room)) is not None:
+            return known
         if self._ends is None:
             self._ends = list(accumulate(lengths(block.bodies)))
         spent = self._ends[start - 1] if start else 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.bodies import chained, join, lengths, picked, total, wrapped
+from agent.bodies import Wrapped, chained, join, lengths, picked, total, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,3 +65,17 @@ def test_single_events_are_picked_out_of_a_chunk(lines: list[bytes], start: int,
 
     assert list(picked(late, wanted)) == [at_once[i] for i in wanted]
     assert total(picked(late, wanted)) == sum(len(at_once[i]) for i in wanted)
+
+
+@given(lines=LINES, start=st.integers(0, 300), room=st.integers(0, 3000), data=st.data())
+def test_how_many_events_fit_is_known_without_looking_at_them(
+    lines: list[bytes], start: int, room: int, data: st.DataObject
+) -> None:
+    late, at_once = events(lines, start)
+    low = data.draw(st.integers(0, len(lines) - 1))
+    high = data.draw(st.integers(low, len(lines)))
+    if not isinstance(late, Wrapped):
+        return
+    count = sum(size <= room for size in accumulate(len(event) for event in at_once[low:high]))
+    assert late.fitting(low, high, room) == low + count
+    assert late[low:].fitting(0, high - low, room) == count
