@@ -10,14 +10,13 @@ import anyio.to_thread
 import msgspec
 import structlog
 
-from agent.api.client import Client
 from agent.api.errors import ApiError, NotFoundError
-from agent.api.queries import DestinationQuery
 from agent.api.remote import identifier, lacks_secret
 from agent.api.session import Patience, Session
 from agent.app.merge import merge
 
 if TYPE_CHECKING:
+    from agent.api.client import Client
     from agent.api.remote import Unusable
     from agent.config.model import Config
 
@@ -86,6 +85,8 @@ def keep(config: Config, remote: Remote) -> bool:
 
 def connected(config: Config) -> Client:
     """Return a client for the API; the pauses between looks are its patience. Close it when done."""
+    from agent.api.client import Client  # most agents have no control plane, and start sooner without
+
     return Client(Session(config.control_plane, patience=_ONCE))
 
 
@@ -95,6 +96,8 @@ async def fetch(client: Client, config: Config, last: Remote | None) -> Remote:
     A destination of ``last`` that is not listed any more is looked for by its id: only what the server says is gone
     is gone. A list cut short must not end a lane, or make it forget how far it was.
     """
+    from agent.api.queries import DestinationQuery
+
     org_id = organisation(config) or None
     found: list[dict[str, Any]] = []
     async for page in client.destinations(DestinationQuery(org_id=org_id)):
