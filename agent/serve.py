@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import ipaddress
 import json
 import os
 import socket
@@ -19,6 +18,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from agent.errors import AgentError
+from agent.loopback import is_loopback_host
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -177,14 +177,6 @@ def is_loopback(listen: str) -> bool:
     if listen.startswith("unix:"):
         return True
     return is_loopback_host(split_listen(listen)[0])
-
-
-def is_loopback_host(host: str) -> bool:
-    """Tell whether ``host``, without port and brackets, is this machine by its loopback address."""
-    try:
-        return host.lower() == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class AddressInUse(OSError):  # noqa: N818 # a state that passes, not a failure

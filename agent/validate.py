@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import structlog
 
 from agent import auth, destinations
 from agent.api.session import base_url
@@ -14,12 +17,14 @@ from agent.config.model import (
     DestinationConfig,
     FileSourceConfig,
     HttpSourceConfig,
+    ReportConfig,
     StdinSourceConfig,
 )
 from agent.config.platform import as_platform, identified
 from agent.destinations.location import parse
 from agent.errors import ConfigError
 from agent.filters import misconfigured
+from agent.loopback import is_loopback_host
 from agent.parsers import PARSERS
 
 if TYPE_CHECKING:
@@ -27,6 +32,8 @@ if TYPE_CHECKING:
 
     from agent.config.model import Config
     from agent.errors import Problem
+
+log = structlog.get_logger(__name__)
 
 
 def load_checked(path: str) -> Loaded:
@@ -58,6 +65,8 @@ def load_for_run(path: str) -> Config:
     problems = [*loaded.problems, *loaded.new([*_formats(loaded), *_control_plane(loaded)])]
     if problems or loaded.config is None:
         raise ConfigError(problems)
+    for risk in _plain_http(loaded):
+        log.warning("plain_http", key=risk.key, found=risk.found, allowed=risk.allowed)
     return identified(loaded.config)
 
 
@@ -105,7 +114,18 @@ def _same_file(loaded: Loaded) -> Iterator[Problem]:
         taken.setdefault(path, destination.name)
 
 
+def _plain_http(loaded: Loaded) -> Iterator[Problem]:
+    """Whoever is on the way reads tokens and the destinations' secrets, and may send the events elsewhere."""
+    urls = [(f"{key}.url", plane.url) for key, plane in loaded.each(ControlPlaneConfig)]
+    urls += [(f"{key}.stats_url", report.stats_url) for key, report in loaded.each(ReportConfig)]
+    for key, url in urls:
+        parts = urlsplit(url or "")
+        if parts.scheme == "http" and not is_loopback_host(parts.hostname or ""):
+            yield loaded.problem(key, f"plain http to {parts.hostname}", "https, or http to this machine")
+
+
 def _warnings(loaded: Loaded) -> Iterator[Problem]:
+    yield from _plain_http(loaded)
     known = {p.key for p in loaded.warnings}
     for key, destination in loaded.each(DestinationConfig):
         for below, found, allowed in destinations.warnings(destination):

@@ -47,7 +47,8 @@ async def administer(running: Agent) -> None:
 
 def _endpoint(running: Agent, listen: str) -> AbstractAsyncContextManager[str]:
     # Imported here: an agent without an endpoint does not pay for a web server.
-    from agent.observe.admin import admin_app, is_loopback
+    from agent.loopback import is_loopback_host
+    from agent.observe.admin import admin_app
     from agent.serve import serving
 
     tallies = tally.Tallies(folders.root(Path(running.config.agent.state_dir)))
@@ -67,7 +68,7 @@ def _endpoint(running: Agent, listen: str) -> AbstractAsyncContextManager[str]:
     app = admin_app(
         look,
         stalled_after=lambda: running.config.admin.stalled_after,
-        loopback_only=is_loopback(listen.rpartition(":")[0]),
+        loopback_only=is_loopback_host(listen.rpartition(":")[0]),
     )
     return serving(app, listen=listen, grace_seconds=1)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import time
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from starlette.middleware import Middleware
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from agent.loopback import is_loopback_host
 from agent.observe.health import readiness
 from agent.observe.metrics import exposition
 from agent.observe.wire_stats import publish
@@ -63,17 +63,6 @@ def admin_app(look: Callable[[], AgentStats], *, stalled_after: Callable[[], flo
     )
 
 
-def is_loopback(host: str) -> bool:
-    """Tell whether ``host`` (name or address, brackets allowed, no port) means this machine alone."""
-    bare = host.strip("[]").rstrip(".").lower()
-    if bare == "localhost" or bare.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(bare).is_loopback
-    except ValueError:
-        return False
-
-
 class _LoopbackHosts:
     """Turns away requests whose Host header names anything but this machine."""
 
@@ -82,7 +71,9 @@ class _LoopbackHosts:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and not all(
-            is_loopback(_host_alone(value.decode("latin-1"))) for name, value in scope["headers"] if name == b"host"
+            is_loopback_host(_host_alone(value.decode("latin-1")))
+            for name, value in scope["headers"]
+            if name == b"host"
         ):
             refusal = _error(403, "forbidden_host", "the Host header must name this machine: localhost or 127.0.0.1")
             await refusal(scope, receive, send)

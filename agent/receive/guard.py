@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import JSONResponse
 
-from agent.serve import is_loopback_host
+from agent.loopback import is_loopback_host
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -32,6 +32,21 @@ class Collector:
         assert answer.status_code == 201, answer.text
         assert answer.json()["discard_events"] == []
 
+    def keep(self, name: str, **spec: Any) -> None:
+        """Have a destination kept for agents."""
+        given = {
+            "name": name,
+            "destination_type": "webhook",
+            "enabled": True,
+            "filters": [],
+            "comment": "",
+            "org_id": "default",
+            "location": "https://soc.example.net/",
+            **spec,
+        }
+        answer = self.http.post("/v1/audit_destinations", json={"spec": given})
+        assert answer.status_code == 201, answer.text
+
     def report(self, agent_id: str, **status: Any) -> httpx.Response:
         """Tell how an agent is."""
         body: dict[str, Any] = {"connector_instance_id": agent_id, "collection_time": datetime.now(UTC).isoformat()}

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tests.pages.looking import Collector
 
 HOSTILE = "\u202e</td><script>alert(1)</script><img src=x onerror=alert(2)>\u200b\u0007\u2066"
+FILTER = {"filter_type": "subsystem", "value": "access"}
 SIZES: dict[str, dict[str, Any]] = {
     "light": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "light"},
     "dark": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark"},
@@ -45,6 +46,9 @@ def fill(collector: Collector) -> None:
             "edge-07", sent=sent, destinations=lanes, sources=sources, rejects=[{**refused, "status": 400}]
         )
     collector.report("db-01", destinations=[lane(accepted=5)])
+    collector.keep("soc", location="https://soc.example.net/hook?code=s3cret", filters=[FILTER])
+    collector.keep("archive", destination_type="file", location="file:///var/log/audit/archive.log", enabled=False)
+    collector.keep(HOSTILE, comment=HOSTILE, location="https://[fe80::1]:8443/")
 
 
 def test_each_page_fits_in_light_in_dark_and_on_a_phone(browser: Browser, collector: Collector, tmp_path: Path) -> None:

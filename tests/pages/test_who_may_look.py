@@ -105,3 +105,36 @@ def test_a_session_ends_when_its_token_is_withdrawn() -> None:
             assert (await browser.get("/events")).headers["location"].startswith("/login")
 
     asyncio.run(look())
+
+
+def test_destinations_kept_here_are_shown_without_secrets_to_those_who_may_read_them() -> None:
+    async def look() -> None:
+        async with running(settings=Settings()) as handle:
+            shown: dict[str, str] = {}
+            every = tuple(Scope)
+            for org, scopes in (("one", every), ("two", every), ("three", (Scope.AUDITS_READ,))):
+                token = await token_of(handle, org, org, scopes)
+                async with client(handle, token) as api, client(handle) as browser:
+                    spec = {
+                        "org_id": org,
+                        "comment": SECRET,
+                        "name": f"kept-{org}",
+                        "destination_type": "webhook",
+                        "location": f"https://soc.example.net:8443/hook/{SECRET}?code={SECRET}",
+                        "enabled": org == "one",
+                        "filters": [{"filter_type": "subsystem", "value": "access"}],
+                        "authentication": {"authentication_type": "http_bearer", "http_bearer": {"token": SECRET}},
+                    }
+                    if scopes == every:
+                        answer = await api.post("/v1/audit_destinations", json={"spec": spec})
+                        assert answer.status_code == 201, answer.text
+                    assert (await browser.post("/login", data={"token": token})).status_code == 303
+                    shown[org] = (await browser.get("/destinations")).text
+            assert SECRET not in "".join(shown.values())
+            assert [org for org, text in shown.items() if "kept-one" in text] == ["one"]
+            assert "https://soc.example.net:8443<" in shown["one"]
+            assert "no agent reports it" in shown["one"]
+            assert "disabled" in shown["two"]
+            assert "destinations:read" in shown["three"]
+
+    asyncio.run(look())

@@ -7,6 +7,8 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from agent.collector.access.principal import Scope
+from agent.collector.pages.kept import MOST, kept
 from agent.collector.pages.plot import Plot, plot
 from agent.collector.pages.shown import duration, number
 from agent.collector.reports import Lane, Refused, Seen, everyone, figures, find
@@ -117,7 +119,7 @@ async def agent_page(request: Request, org_id: str) -> Response:
 
 
 async def destinations_page(request: Request, org_id: str) -> Response:
-    """Show every destination with its state at each agent."""
+    """Show every destination with its state at each agent, and those this collector keeps for them."""
     found: dict[tuple[str, str], Destination] = {}
     for row in await _rows(request, org_id):
         for lane in row.seen.report.agent_status.destinations:
@@ -125,10 +127,16 @@ async def destinations_page(request: Request, org_id: str) -> Response:
                 (lane.name, lane.location), Destination(name=lane.name, type=lane.type, location=lane.location)
             )
             each.lanes.append((row, lane))
+    may_see_kept = Scope.DESTINATIONS_READ in request.state.scopes
+    keeps = await kept(request.app.state.store, org_id) if may_see_kept else []
+    reported = {name for name, _location in found}
     values = {
         "page": "destinations",
         "destinations": sorted(found.values(), key=lambda each: (_ORDER[each.health], each.name)),
         "lane_health": lane_health,
+        "kept": [(each, each.name in reported) for each in keeps],
+        "most_kept": MOST,
+        "missing_scope": None if may_see_kept else Scope.DESTINATIONS_READ,
     }
     return _renderer(request).page("destinations.html", values)
 

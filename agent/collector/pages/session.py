@@ -38,6 +38,8 @@ def needs_session(
 ) -> Callable[[Request], Awaitable[Response]]:
     """Return ``page`` for those who may look, called with their organisation; others are sent to the login.
 
+    What else they may do is in ``request.state.scopes``.
+
     ``part``: it is a part of a page that a script asks for, so others get 401.
     """
 
@@ -59,6 +61,7 @@ async def _organisation(request: Request) -> str | Response | None:
     """Return whose events the caller may see; an answer that refuses, or None, when it has to log in."""
     settings: Settings = request.app.state.settings
     if settings.open_to_this_machine:
+        request.state.scopes = frozenset(Scope)
         return local_only(request) or settings.org_id
     held = request.cookies.get(COOKIE)
     if not held:
@@ -67,7 +70,10 @@ async def _organisation(request: Request) -> str | Response | None:
     mark = await store.read(sessions.token_of(_hash(held), now=_now()))
     guard: Guard = request.app.state.guard
     caller = await guard.marked(mark) if mark is not None else None
-    return caller.org_id if _may_look(caller) else None
+    if not _may_look(caller):
+        return None
+    request.state.scopes = caller.scopes
+    return caller.org_id
 
 
 async def login_form(request: Request) -> Response:

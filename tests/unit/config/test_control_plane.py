@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import structlog
 import yaml
 
 from agent.errors import ConfigError
@@ -68,3 +69,31 @@ def test_a_destination_of_the_file_signs_with_the_credentials_of_the_control_pla
     assert made.authentication.agilicus_bearer.token is not None
     (problem,) = load_checked(written({}, soc)).problems
     assert problem.key == "destinations[0].authentication.agilicus_bearer"
+
+
+@pytest.mark.parametrize(
+    ("url", "warned"),
+    [
+        ("http://api.example.net", True),
+        ("http://10.0.0.7:8080/audits", True),
+        ("https://api.example.net", False),
+        ("http://127.0.0.1:8080", False),
+        ("http://localhost:8080", False),
+        ("http://[::1]:8080", False),
+    ],
+)
+def test_plain_http_to_another_host_is_warned_of_by_check_and_at_the_start(
+    tmp_path: Path, url: str, warned: bool
+) -> None:
+    path = tmp_path / "config.yaml"
+    whole = {"sources": [{"name": "a", "include": ["/var/log/a"]}], "control_plane": {"url": url}}
+    path.write_text(yaml.safe_dump(whole | {"report": {"stats_url": url}}))
+
+    warnings = [str(each) for each in load_checked(str(path)).warnings]
+    with structlog.testing.capture_logs() as logs:
+        load_for_run(str(path))
+
+    keys = [line["key"] for line in logs if line["event"] == "plain_http"]
+    assert keys == (["control_plane.url", "report.stats_url"] if warned else [])
+    assert [key for key in keys if not any(f"{key}: found plain http to" in each for each in warnings)] == []
+    assert any("plain http" in each for each in warnings) == warned

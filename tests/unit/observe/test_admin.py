@@ -10,7 +10,8 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from agent.observe.admin import admin_app, is_loopback
+from agent.loopback import is_loopback_host
+from agent.observe.admin import admin_app
 from agent.serve import serving
 from agent.stats import AgentStats, LaneStats
 
@@ -112,4 +113,4 @@ async def test_it_can_listen_on_a_unix_socket(tmp_path: Path) -> None:
     [("127.0.0.1", True), ("::1", True), ("[::1]", True), ("localhost", True), ("0.0.0.0", False), ("::", False)],
 )
 def test_what_loopback_is(host: str, expected: bool) -> None:
-    assert is_loopback(host) is expected
+    assert is_loopback_host(host) is expected
