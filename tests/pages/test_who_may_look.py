@@ -62,15 +62,27 @@ def test_each_organisation_sees_its_own_events_and_agents_only() -> None:
                     text = SECRET if org == "one" else "plain"
                     body = {"events": [event(f"of-{org}", message=text, hostname=text)]}
                     assert (await agent.post("/v1/bulk_audit_events", json=body)).status_code == 201
+                    refused = {"time": "2026-05-04T12:00:00Z", "destination": "soc", "unique_id": "a.0", "reason": text}
                     report = {
                         "connector_instance_id": f"agent-{org}",
                         "collection_time": "2026-05-04T12:00:00Z",
-                        "agent_status": {"hostname": text, "destinations": [{"name": text}]},
+                        "agent_status": {
+                            "hostname": text,
+                            "destinations": [{"name": text, "rejected": {"drop_rejected": 1}}],
+                            "rejects": [{**refused, "status": 400}],
+                        },
                     }
                     answer = await agent.post(f"/v1/agent_connectors/agent-{org}/dynamic_stats", json=report)
                     assert answer.status_code == 204, answer.text
                     assert (await browser.post("/login", data={"token": token})).status_code == 303
-                    pages = ("/events", f"/events?q={SECRET}", "/events/new?after=0", "/agents", "/destinations")
+                    pages = (
+                        "/events",
+                        f"/events?q={SECRET}",
+                        "/events/new?after=0",
+                        "/agents",
+                        "/destinations",
+                        "/rejects",
+                    )
                     shown = "".join([(await browser.get(page)).text for page in pages])
                     assert (f"<bdi>{SECRET}</bdi>" in shown) == (org == "one")
                     other = [
