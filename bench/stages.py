@@ -72,6 +72,7 @@ def main() -> int:
 
 
 def _stages(folder: Path, sink: common.Sink, per: int, rounds: int) -> dict[str, float]:
+    per = min(per, CHUNK_BYTES // BYTES)  # a larger one spans several chunks, which is no stage of its own
     count = CHUNK_BYTES // BYTES // per * per
     chunk = b"".join(common.line(n, BYTES) for n in range(count))
     parser = JsonLines(COMMON)

@@ -58,7 +58,7 @@ class Lane:
         self._feed = feed
         self._rejects = rejects
         self._stats = stats
-        self._queue = Queue(delivery.queue_max_bytes)
+        self._queue = Queue(delivery.queue_max_bytes, ahead_bytes=delivery.max_bytes)
         self._batcher = Batcher(
             self._queue,
             self.acks,

@@ -17,9 +17,15 @@ BLOCK_BYTES = 512
 class Queue:
     """Blocks between the reader and the batcher. The bound covers what is in flight, not only what waits."""
 
-    def __init__(self, max_bytes: int) -> None:
-        """Hold at most ``max_bytes``; a single larger block is admitted when nothing else is held."""
+    def __init__(self, max_bytes: int, *, ahead_bytes: int | None = None) -> None:
+        """Hold at most ``max_bytes``; a single larger block is admitted when nothing else is held.
+
+        Of these at most ``ahead_bytes`` and one block wait to be taken: what was parsed just now is still in a cache
+        of the processor when it is sent.
+        """
         self.max_bytes = max_bytes
+        self._ahead_bytes = max_bytes if ahead_bytes is None else ahead_bytes
+        self._waiting = 0
         self.used = 0
         self._blocks: deque[Block] = deque()
         self.is_full = False
@@ -31,9 +37,9 @@ class Queue:
     async def put(self, block: Block) -> None:
         """Append ``block``, waiting until there is room. Cancelled while waiting, it has done nothing."""
         cost = block.size + BLOCK_BYTES
-        while self.used and self.used + cost > self.max_bytes:
+        while self._waiting >= self._ahead_bytes or (self.used and self.used + cost > self.max_bytes):
             self._freed = anyio.Event()
-            self.is_full = True
+            self.is_full = self._waiting < self._ahead_bytes
             self._filled.set()
             try:
                 await self._freed.wait()
@@ -41,6 +47,7 @@ class Queue:
                 self.is_full = False
         # No await from here on: a block is either counted and queued, or neither.
         self.used += cost
+        self._waiting += cost
         self._blocks.append(block)
         self._filled.set()
 
@@ -48,8 +55,10 @@ class Queue:
         """Return the next block if one waits. The bytes of its events stay counted until they are released."""
         if not self._blocks:
             return None
+        block = self._blocks.popleft()
+        self._waiting -= block.size + BLOCK_BYTES
         self.release(BLOCK_BYTES)
-        return self._blocks.popleft()
+        return block
 
     async def wait(self) -> bool:
         """Wait until a block may be taken; False when none will ever come."""

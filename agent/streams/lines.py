@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from agent.streams.content import Content
 
-CHUNK_BYTES = 1 << 20
+CHUNK_BYTES = 512 << 10
 """What is read in one turn."""
 
 

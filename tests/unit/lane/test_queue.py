@@ -53,6 +53,18 @@ async def test_pain_23_blocks_without_events_are_bounded_while_nothing_is_taken(
     assert len(queue._blocks) == 10
 
 
+async def test_only_so_much_is_read_ahead_of_what_was_taken() -> None:
+    queue = Queue(100 * (200 + BLOCK_BYTES), ahead_bytes=2 * (200 + BLOCK_BYTES))
+    assert [await _fits(queue, 1) for _ in range(3)] == [True, True, False]
+    assert not queue.is_full, "taking one is enough, nothing has to be settled"
+    queue.take()
+    assert [await _fits(queue, 1) for _ in range(2)] == [True, False]
+    queue.take()
+    queue.take()
+    assert queue.used == 3 * 200
+    assert await _fits(queue, 1)
+
+
 async def test_a_put_that_is_cancelled_while_it_waits_has_done_nothing() -> None:
     queue = Queue(1024)
     assert await _fits(queue, 5)
