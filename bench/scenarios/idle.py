@@ -25,7 +25,7 @@ class Idle:
     name: str
     title: str
     files: int
-    seconds: float = 30.0
+    seconds: float = 20.0
     contestants: tuple[str, ...] = ("agent",)
     plot: tuple[str, ...] = ("idle_cpu_percent", "idle_rss_mb")
 
