@@ -114,14 +114,13 @@ class Delivery:
                 self._settle(work, part, answer, pending)
             if left:
                 failure = answer.failure or _UNEXPLAINED
+                if len(left) < len(part) - len(answer.rejected):
+                    self._backoff.reset()  # something was delivered: the destination works, only not at this rate
                 if not (groups or suspects) and self._deferred.takes(work, failure, left=len(left), of=len(part)):
-                    self._backoff.reset()
                     rest = work.rest(left)
                     self._release(work.charge - rest.charge)
                     self._deferred.put(rest, failure)
                     return True
-                if len(left) < len(part) - len(answer.rejected):
-                    self._backoff.reset()  # something was delivered: the destination works, only not at this rate
                 if failure.kind is Kind.RAISED and len(left) == 1:
                     suspects.add(left[0], self._stats.accepted)
                 else:

@@ -80,6 +80,24 @@ async def test_a_destination_that_takes_nothing_of_a_transaction_is_left_alone_a
     bench.check()
 
 
+async def test_deferred_events_of_which_none_is_taken_do_not_shorten_the_back_off_of_the_destination(
+    tmp_path: Path,
+) -> None:
+    began = anyio.current_time()
+
+    def script(t: Transaction) -> Answer:
+        if len(bench.destination.attempts) <= 10:
+            return again(t, [n for n in t.unique_ids() if n.endswith("3")])
+        return all_pending(t, AGAIN) if anyio.current_time() - began < 3600 else ACCEPTED
+
+    bench = Bench(tmp_path, events(1000), script, max_events=50, retry=Retry(base=1, cap=300))
+    await bench.run()
+    fresh = [at for at, names in bench.destination.attempts if len(names) == 50 and at - began < 3600]
+    assert 10 < len(fresh) < 200, "some 35 with the back-off, some 600 without"
+    assert sorted(bench.destination.accepted) == sorted(ids(1000))
+    bench.check()
+
+
 async def test_what_is_deferred_counts_in_the_queue_so_that_it_is_bounded(tmp_path: Path) -> None:
     began = anyio.current_time()
 
