@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -99,6 +100,28 @@ async def test_a_file_that_is_too_large_loses_its_oldest_events(tmp_path: Path) 
             assert size(connection) <= wanted
         assert 0 < c.store.count() < before
         assert c.store.ids()[-1] == "29.499"
+
+
+async def test_of_a_database_that_is_too_large_only_as_many_of_the_oldest_days_go_as_needed(server: Server) -> None:
+    async with collecting(server.fresh()) as c:
+        today = datetime.now(UTC)
+        for days_ago in (4, 3, 2):
+            names = [f"{days_ago}.{n}" for n in range(400)]
+            # What does not compress: the server stores large values compressed.
+            await c.lists(
+                bulk(*(event(name, event={"log_type": "access", "x": os.urandom(4000).hex()}) for name in names))
+            )
+            await age(c, names, today - days_ago * DAY)
+        await c.lists(bulk(record("new")))
+        with c.store.database.reading() as connection:
+            wanted = size(connection) - 1
+        assert maintain(c.store.database, Keep(max_bytes=wanted + (1 << 30))) == 0
+        assert maintain(c.store.database, Keep(max_bytes=wanted)) == 400
+        with c.store.database.reading() as connection:
+            assert size(connection) <= wanted
+        left = c.store.ids()
+        assert (len(left), left[0], left[-1]) == (801, "3.0", "new")
+        assert await c.lists(bulk(event("4.0"), event("3.0"))) == ({"3.0": "duplicate"}, {})
 
 
 async def test_days_have_partitions_made_ahead_and_the_oldest_are_dropped(server: Server) -> None:
