@@ -2,7 +2,7 @@
 
 Reads the files, rotated and compressed ones too, and the receiver; sends and changes nothing, also beside a running
 agent. What the destination has not been sent yet is said apart from what is missing.
-Exit codes: 0 nothing is missing, 1 something is, or could not be looked at, 2 wrong usage.
+Exit codes: 0 nothing is missing, 1 something is, or could not be looked at or checked, 2 wrong usage.
 """
 
 from __future__ import annotations

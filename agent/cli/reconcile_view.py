@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 MOST_RANGES = 20
 """Shown of each kind on a terminal; ``--json`` has all."""
-_WORDS = {"not_sent": "not sent yet"}
-_DETAILED = ("missing", "foreign", "rejected", "duplicate", "skipped", "not_sent")
+_WORDS = {"not_sent": "not sent yet", "unchecked": "not checked"}
+_DETAILED = ("missing", "unchecked", "foreign", "rejected", "duplicate", "skipped", "not_sent")
 
 
 def as_json(report: Report, *, strict: bool) -> None:
@@ -30,6 +30,7 @@ def as_json(report: Report, *, strict: bool) -> None:
         "foreign_agents": report.foreign,
         "damaged_lines": report.damaged,
         "notes": report.notes,
+        "unchecked_sources": report.unchecked(),
         "problems": report.problems,
         "lost": report.lost,
         "streams": [
@@ -63,6 +64,11 @@ def as_text(report: Report, *, strict: bool) -> None:
         _ranges(report, kind)
     for gone in report.lost:
         print(f"lost: {_shown(gone.path)} bytes {gone.first}-{gone.end}, in no file any more (stream {gone.stream})")
+    for source, events in sorted(report.unchecked().items()):
+        print(
+            f"not checked: source {_shown(source)}: {events:,} events have ids of their own (format envelope), which a"
+            " collector cannot be asked for; leave it out with --source, or reconcile a file destination"
+        )
     for problem in report.problems:
         print(f"not looked at: {_shown(problem)}")
     for note in report.notes:

@@ -59,14 +59,11 @@ class Collector:
         self._last = (stream, found)
         return found
 
-    def copies(self, unique_id: str) -> int:
-        """Return whether the event is there. Raises ``AgentError`` for an id that is of no stream."""
+    def copies(self, unique_id: str) -> int | None:
+        """Return whether the event is there; None for an id of no stream, which a collector cannot be asked for."""
         made = split(unique_id)
         if made is None:
-            raise AgentError(
-                f"the event {unique_id} has an id of its own, and a collector is asked for streams, not for single"
-                " events; leave its source out with --source, or reconcile a file destination"
-            )
+            return None
         there = self.offsets(made[0])
         return bisect_right(there, made[1]) - bisect_left(there, made[1])
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 class Named:
     """What became of an event whose id does not follow from where it stands."""
 
-    copies: int
+    copies: int | None
+    """At the receiver; None when it cannot be asked for such an id."""
     rejected: bool
 
 
@@ -69,7 +70,7 @@ class Judge:
         times = Counter(got)
         refused = self._rejected
         if named:
-            times.update({offset: each.copies for offset, each in named.items()})
+            times.update({offset: each.copies for offset, each in named.items() if each.copies is not None})
             refused = {offset for offset in block.offsets if _refused(offset, named, self._rejected)}
         ends = [*block.offsets[1:], block.end]
         kinds = block.log_types
@@ -82,9 +83,10 @@ class Judge:
             elif not self._sent(kinds if isinstance(kinds, str) else kinds[index]):
                 counts["filtered"] += 1
             else:
-                self.report.add(
-                    self._absent(offset, refused=offset in refused, whole=whole or end < block.end), offset, end
-                )
+                kind = self._absent(offset, refused=offset in refused, whole=whole or end < block.end)
+                if kind in {"missing", "skipped"} and named and _unknown(offset, named):
+                    kind = "unchecked"
+                self.report.add(kind, offset, end)
         for offset in sorted(times):
             self.report.add("foreign", offset, offset + 1, times[offset])
 
@@ -107,6 +109,11 @@ class Judge:
         for offset, copies in sorted(Counter(rest).items()):
             self.report.add("foreign", offset, offset + 1, copies)
         return 0
+
+
+def _unknown(offset: int, named: Mapping[int, Named]) -> bool:
+    own = named.get(offset)
+    return own is not None and own.copies is None
 
 
 def _refused(offset: int, named: Mapping[int, Named], offsets: Collection[int]) -> bool:

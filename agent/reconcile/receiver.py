@@ -27,8 +27,11 @@ class Receiver(Protocol):
         """Return the offsets of the events of ``stream`` (type ``Q``), ascending, each as often as it is there."""
         ...
 
-    def copies(self, unique_id: str) -> int:
-        """Return how many events have an id that a program has given; asking for it marks them as known."""
+    def copies(self, unique_id: str) -> int | None:
+        """Return how many events have an id that a program has given; asking for it marks them as known.
+
+        None: such an id cannot be asked for here, so nothing is known of its event.
+        """
         ...
 
     def others(self, streams: Collection[str], *, agent_id: str) -> Others:

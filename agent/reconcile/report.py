@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-COUNTS = ("events", "arrived", "filtered", "rejected", "not_sent", "skipped", "missing", "duplicate", "foreign")
-"""Of each stream. ``events == arrived + filtered + rejected + not_sent + skipped + missing``.
+COUNTS = (
+    *("events", "arrived", "filtered", "rejected", "not_sent", "skipped", "unchecked", "missing"),
+    *("duplicate", "foreign"),
+)
+"""Of each stream. ``events == arrived + filtered + rejected + not_sent + skipped + unchecked + missing``.
 
+An unchecked event has an id that the receiver cannot be asked for: it may be there or not.
 A duplicate is one arrival too many; a foreign event arrived with an id that no line has.
 """
 
@@ -81,6 +85,13 @@ class Report:
     problems: list[str] = field(default_factory=list)
     """What could not be looked at, so that nothing is proved of it."""
 
+    def unchecked(self) -> Counter[str]:
+        """Return how many events of which source could not be asked for; only sources that have such events."""
+        sums: Counter[str] = Counter()
+        for each in self.streams:
+            sums[each.source] += each.counts["unchecked"]
+        return +sums
+
     def totals(self) -> Counter[str]:
         """Return the sum of every count over all streams."""
         sums = Counter(dict.fromkeys(COUNTS, 0))
@@ -90,7 +101,10 @@ class Report:
         return sums
 
     def complete(self, *, strict: bool = False) -> bool:
-        """Tell whether everything that had to arrive is there; ``strict``: also what was not sent yet or skipped."""
+        """Tell whether everything that had to arrive is there; what could not be checked never counts as that.
+
+        ``strict``: also what was not sent yet or skipped.
+        """
         totals = self.totals()
-        wanting = totals["missing"] + (totals["not_sent"] + totals["skipped"] if strict else 0)
+        wanting = totals["missing"] + totals["unchecked"] + (totals["not_sent"] + totals["skipped"] if strict else 0)
         return not (wanting or self.lost or self.problems)

@@ -7,7 +7,9 @@ import sqlite3
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from tests.collector.calls import Process
+import yaml
+
+from tests.collector.calls import TIME, Process
 from tests.support.logwriter import LogWriter
 from tests.support.processes import command, write_config
 
@@ -87,3 +89,26 @@ def test_a_token_of_its_own_is_used_and_a_wrong_one_is_said(tmp_path: Path) -> N
         assert "wrong" not in refused.stderr
         code, found = reconcile(config, "--against", collector.url(), "--token-file", str(tmp_path / "token"))
         assert (code, found["totals"]["arrived"]) == (0, LINES)
+
+
+def test_events_with_ids_of_their_own_are_said_to_be_unchecked_and_the_others_are_proved(tmp_path: Path) -> None:
+    with shipped(tmp_path) as (config, collector):
+        own = [{"unique_id": f"own-{n}", "create_time": TIME, "event": {"n": n}} for n in range(40)]
+        lines = [json.dumps(event) for event in own] + [json.dumps({"message": f"plain {n}"}) for n in range(10)]
+        ready = tmp_path / "ready.jsonl"
+        ready.write_text("".join(f"{line}\n" for line in lines))
+        whole = yaml.safe_load(config.read_text())
+        whole["sources"].append({"name": "ready", "include": [str(ready)], "format": "envelope"})
+        config.write_text(yaml.safe_dump(whole))
+        done = command("run", "--once", "-c", str(config))
+        assert done.returncode == 0, done.stderr
+        code, found = reconcile(config, "--destination", "hub")
+        assert (code, found["complete"], found["unchecked_sources"]) == (1, False, {"ready": 40})
+        assert (found["totals"]["arrived"], found["totals"]["missing"]) == (LINES + 10, 0)
+        (where,) = [each["ranges"]["unchecked"] for each in found["streams"] if each["source"] == "ready"]
+        assert [(each["first"], each["end"]) for each in where] == [(0, ready.read_bytes().index(b'{"message'))]
+        told = command("reconcile", "-c", str(config), "--against", collector.url())
+        assert (told.returncode, told.stdout.splitlines()[-1]) == (1, "NOT complete")
+        assert "not checked: source ready: 40 events have ids of their own (format envelope)" in told.stdout
+        code, found = reconcile(config, "--destination", "hub", "--source", "app")
+        assert (code, found["complete"], found["unchecked_sources"]) == (0, True, {})

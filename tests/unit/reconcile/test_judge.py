@@ -129,6 +129,18 @@ def test_events_with_ids_of_their_own_are_judged_by_them() -> None:
     assert report.counts == {"events": 4, "arrived": 2, "duplicate": 1, "rejected": 1, "missing": 1}
 
 
+def test_an_event_that_the_receiver_cannot_be_asked_for_is_never_taken_for_arrived_or_missing() -> None:
+    for skips_start in (False, True):
+        report = StreamReport(source="test", stream="s", path="/a.log", cursor=5)
+        judge = Judge(report, arrived=array("Q", [1]), sent=lambda k: k == "logs", rejected=(), skips_start=skips_start)
+        unknown = Named(copies=None, rejected=False)
+        own = dict.fromkeys((0, 2, 3, 5), unknown) | {4: Named(copies=None, rejected=True)}
+        judge.take(block(0, 6, types=["logs", "logs", "logs", "api", "logs", "logs"]), named=own)
+        wanted = {"arrived": 1, "unchecked": 2, "filtered": 1, "rejected": 1, "not_sent": 1}
+        assert report.counts == {"events": 6} | wanted
+        assert ranges(report, "unchecked") == [(0, 1, 1), (2, 3, 1)]
+
+
 @given(
     arrived=st.lists(st.integers(0, 25), max_size=40),
     lines=st.integers(1, 20),
@@ -153,7 +165,7 @@ def test_every_line_and_every_arrival_is_counted_exactly_once(
     )
     counts = report.counts
     assert counts["events"] == lines
-    assert counts["events"] == sum(counts[kind] for kind in COUNTS[1:7])
+    assert counts["events"] == sum(counts[kind] for kind in COUNTS[1:8])
     assert counts["arrived"] + counts["duplicate"] + counts["foreign"] == len(arrived)
     assert counts["missing"] <= len(set(range(lines)) - set(arrived))
     for kind, found in report.ranges.items():
