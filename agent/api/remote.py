@@ -105,16 +105,24 @@ def with_secrets(authentication: Mapping[str, Any], credentials: Sequence[Docume
         return found
     for each in sorted(credentials, key=_priority):
         secrets = each.get("status")
-        if not isinstance(secrets, dict) or not secrets.get("password"):
+        if not isinstance(secrets, dict):
             continue
-        if secrets.get("is_encrypted"):
-            raise UsageError("authentication: its object credential is encrypted; allowed: one the agent can read")
+        if secrets.get("is_encrypted"):  # what is in it then, if anything, is no secret that could be sent
+            raise UsageError(_encrypted(f"authentication.{kind}.{_WANTED[kind]}", secrets))
+        if not secrets.get("password"):
+            continue
         given = found.get(kind)
         found[kind] = {**(given if isinstance(given, dict) else {}), _WANTED[kind]: secrets["password"]}
         if kind == "http_basic" and not found[kind].get("username"):
             found[kind]["username"] = secrets.get("username") or ""
         break
     return found
+
+
+def _encrypted(key: str, secrets: Mapping[str, Any]) -> str:
+    made_for = secrets.get("encryption_key_id")
+    of = f" for the key {made_for[:80]!r}" if isinstance(made_for, str) and made_for else ""
+    return f"{key}: found an object credential that is encrypted{of}; allowed: one that is not, or the secret itself"
 
 
 def _priority(credential: Document) -> int:

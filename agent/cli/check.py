@@ -27,13 +27,14 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument(
         "--connect",
         action="store_true",
-        help="also connect to each destination and try the addresses of sources; exits 1 if one cannot be had",
+        help="also connect to each destination and try the addresses of sources; exits 1 if one cannot be had,"
+        " 2 if a destination of the API cannot be run as it is",
     )
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Check the file; returns 0, 2 when it has problems, 1 when only connecting failed."""
+    """Check the file; returns 0, 2 when it or a destination of the API has problems, 1 when only connecting failed."""
     from agent.validate import load_checked
 
     problems: Sequence[Problem]
@@ -50,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     sources = look_at(config, connect=arguments.connect) if config else []
     reached = reach(config) if arguments.connect and config else Reached()
     failed = reached.failed or any(source.fails for source in sources)
-    code = 2 if problems else 1 if failed else 0
+    code = 2 if problems or reached.unusable else 1 if failed else 0
     if arguments.json:
         _print_json(code, problems, warnings, sources, reached)
     else:
@@ -75,7 +76,8 @@ def _print_lines(
     if reached.control_plane:
         print(f"control plane: NOT reachable: {reached.control_plane}")
     for name, error in reached.destinations.items():
-        print(f"destination {name}: {'reachable' if error is None else f'NOT reachable: {error}'}")
+        trouble = "NOT usable" if name in reached.unusable else "NOT reachable"
+        print(f"destination {name}: {'reachable' if error is None else f'{trouble}: {error}'}")
     print(f"{file}: {len(problems)} problem(s), {len(warnings)} warning(s)")
 
 

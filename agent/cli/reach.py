@@ -19,6 +19,9 @@ class Reached:
     control_plane: str | None = None
     """Why the API's list cannot be had; None also when none is wanted."""
 
+    unusable: frozenset[str] = frozenset()
+    """Names of the API's destinations that cannot be run as they are configured, whoever can be reached."""
+
     @property
     def failed(self) -> bool:
         """Whether anything could not be reached."""
@@ -36,7 +39,7 @@ async def _reach(config: Config) -> Reached:
     from agent.destinations.probe import probe
 
     trouble = None
-    found: dict[str, str | None] = {}
+    found: dict[str, str] = {}
     if wanted(config):
         try:
             config, unusable = await ask(config)
@@ -53,4 +56,5 @@ async def _reach(config: Config) -> Reached:
         for index in range(len(enabled)):
             group.start_soon(one, index)
     # A name that two have is the one's that runs, and the error of the other is worth more.
-    return Reached(destinations={each.name: errors[i] for i, each in enumerate(enabled)} | found, control_plane=trouble)
+    tried = {each.name: errors[i] for i, each in enumerate(enabled)}
+    return Reached(destinations={**tried, **found}, control_plane=trouble, unusable=frozenset(found))

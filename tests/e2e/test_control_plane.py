@@ -287,6 +287,30 @@ def test_credentials_that_cannot_be_had_are_said_once_and_trouble_that_destinati
     assert {request.headers.get("authorization") for request in rig.receiver.requests} == {None, "Bearer late"}
 
 
+def test_an_encrypted_credential_is_said_with_its_key_harms_no_other_and_check_exits_2(rig: Rig) -> None:
+    rig.add("soc")
+    rig.add("locked", authentication={"authentication_type": "http_bearer"})
+    status = {"is_encrypted": True, "encryption_key_id": "ab12cd", "password": "c2VjcmV0"}
+    rig.api.credentials = [{"spec": {"priority": 1}, "status": status}]
+    done = command("check", "--connect", "-c", str(rig.config))
+    assert done.returncode == 2
+    said = (
+        "authentication.http_bearer.token: found an object credential that is encrypted for the key 'ab12cd';"
+        " allowed: one that is not, or the secret itself"
+    )
+    assert f"destination locked: NOT usable: {said}" in done.stdout
+    assert "destination soc: reachable" in done.stdout
+    rig.writer.write(5)
+    with AgentProcess(rig.config) as process:
+        rig.wait_for_all(process)
+        rig.wait_for_a_look(process)
+        assert process.stop() == 0
+    told = [json.loads(line) for line in process.output().splitlines() if "destination_unusable" in line]
+    assert [(each["destination"], each["level"], each["problem"]) for each in told] == [("locked", "error", said)]
+    assert rig.receiver.ids().total() == 5
+    assert "c2VjcmV0" not in process.output() + done.stdout + done.stderr
+
+
 def test_one_token_of_a_service_account_serves_for_many_looks(rig: Rig) -> None:
     account = rig.folder / "account.json"
     account.write_text(document(f"{rig.api.url}/issuer"))
@@ -347,12 +371,14 @@ def test_run_once_ships_to_the_apis_destinations_and_without_any_list_exits_1(ri
 def test_check_connect_asks_the_api_and_tries_its_destinations(rig: Rig) -> None:
     rig.add("soc")
     rig.api.put("dead", location="http://127.0.0.1:9/x")
-    rig.api.put("broken", filters=None)
     done = command("check", "--connect", "-c", str(rig.config))
     assert done.returncode == 1
+    rig.api.put("broken", filters=None)
+    done = command("check", "--connect", "-c", str(rig.config))
+    assert done.returncode == 2
     assert "destination soc: reachable" in done.stdout
     assert "destination dead: NOT reachable: Connection refused" in done.stdout
-    assert "destination broken: NOT reachable: no destination: " in done.stdout
+    assert "destination broken: NOT usable: no destination: " in done.stdout
     rig.api.tokens.clear()
     done = command("check", "--connect", "--json", "-c", str(rig.config))
     assert done.returncode == 1

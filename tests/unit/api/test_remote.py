@@ -143,7 +143,10 @@ def test_a_secret_that_is_there_is_not_replaced() -> None:
 
 def test_an_encrypted_credential_is_said_to_be_of_no_use() -> None:
     bare = document(authentication={"authentication_type": "http_bearer"})
-    assert "encrypted" in problem(bare, credential(1, password="x", is_encrypted=True))
+    for status in ({"password": "x"}, {}, {"encryption_key_id": "k"}):
+        said = problem(bare, credential(9, is_encrypted=True, **status), credential(1, password="older"))
+        assert said.startswith("authentication.http_bearer.token: found an object credential that is encrypted")
+        assert (" for the key 'k'" in said) == ("encryption_key_id" in status)
 
 
 def test_a_destination_without_its_secret_is_left_to_its_lane() -> None:
