@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from tests.collector.calls import Process
+from tests.collector.conftest import each_database, server
 from tests.pages.looking import TOKEN, Collector, log_in, watched
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, Page
 
+__all__ = ["each_database", "server"]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 

@@ -1,14 +1,12 @@
-"""Pages made of what agents report: the fleet, one agent, destinations, rejects."""
+"""Pages made of what agents report: the fleet, one agent, rejects."""
 
 from __future__ import annotations
 
 import time
-from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from collections import defaultdict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from agent.collector.access.principal import Scope
-from agent.collector.pages.kept import MOST, kept
 from agent.collector.pages.plot import Plot, plot
 from agent.collector.pages.shown import duration, number
 from agent.collector.reports import Lane, Refused, Seen, everyone, figures, find
@@ -32,7 +30,8 @@ _LATE_SECONDS = 60.0
 _DURATIONS = (1, 2, 10, 20, 60, 120, 240, 600, 1200, 3600, 7200, 14_400, 43_200, 86_400, 2 * 86_400)
 """Round spans of time, halves of which are round, too."""
 _NEWEST_REJECTS = 200
-_ORDER = {"trouble": 0, "silent": 1, "late": 2, "ok": 3}
+ORDER = {"trouble": 0, "silent": 1, "late": 2, "ok": 3}
+"""The worst first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,53 +49,18 @@ class Row:
     dropped: int
 
 
-@dataclass(slots=True, kw_only=True)
-class Destination:
-    """A destination over all agents that have it."""
-
-    name: str
-    type: str = ""
-    location: str = ""
-    lanes: list[tuple[Row, Lane]] = field(default_factory=list)
-
-    @property
-    def healths(self) -> list[tuple[str, int]]:
-        """How many agents find it how, the worst first."""
-        counts = Counter(lane_health(row, lane) for row, lane in self.lanes)
-        return sorted(counts.items(), key=lambda each: _ORDER[each[0]])
-
-    @property
-    def health(self) -> str:
-        """The worst there is at an agent that can be heard."""
-        return next((health for health, _agents in self.healths if health != "silent"), "silent")
-
-    def total(self, name: str) -> int:
-        """Return the sum of a count over all agents."""
-        return sum(int(getattr(lane, name)) for _row, lane in self.lanes)
-
-    @property
-    def refused(self) -> int:
-        """How many events it refused for good."""
-        return sum(sum(lane.rejected.values()) for _row, lane in self.lanes)
-
-    @property
-    def lag_seconds(self) -> float:
-        """The worst lag."""
-        return max((lane.lag_seconds for _row, lane in self.lanes), default=0.0)
-
-
 async def fleet_page(request: Request, org_id: str) -> Response:
     """Show all agents, those in trouble first, and the rate and lag of all together."""
-    rows = await _rows(request, org_id)
+    rows = await agent_rows(request, org_id)
     span = _span(request)
     values = {
         "page": "agents",
-        "rows": sorted(rows, key=lambda row: (_ORDER[row.health], row.seen.report.agent_status.hostname)),
+        "rows": sorted(rows, key=lambda row: (ORDER[row.health], row.seen.report.agent_status.hostname)),
         "plots": await _plots(request, org_id, span),
         "span": span,
         "spans": list(SPANS),
     }
-    return _renderer(request).page("agents.html", values)
+    return renderer(request).page("agents.html", values)
 
 
 async def agent_page(request: Request, org_id: str) -> Response:
@@ -104,7 +68,7 @@ async def agent_page(request: Request, org_id: str) -> Response:
     agent_id = request.path_params["agent_id"]
     seen = await find(request.app.state.store, org_id, agent_id)
     if seen is None:
-        return _renderer(request).page("missing.html", {"page": "agents", "unique_id": agent_id}, status=404)
+        return renderer(request).page("missing.html", {"page": "agents", "unique_id": agent_id}, status=404)
     row, span = _row(seen, time.time()), _span(request)
     values = {
         "page": "agents",
@@ -115,37 +79,14 @@ async def agent_page(request: Request, org_id: str) -> Response:
         "span": span,
         "spans": list(SPANS),
     }
-    return _renderer(request).page("agent.html", values)
-
-
-async def destinations_page(request: Request, org_id: str) -> Response:
-    """Show every destination with its state at each agent, and those this collector keeps for them."""
-    found: dict[tuple[str, str], Destination] = {}
-    for row in await _rows(request, org_id):
-        for lane in row.seen.report.agent_status.destinations:
-            each = found.setdefault(
-                (lane.name, lane.location), Destination(name=lane.name, type=lane.type, location=lane.location)
-            )
-            each.lanes.append((row, lane))
-    may_see_kept = Scope.DESTINATIONS_READ in request.state.scopes
-    keeps = await kept(request.app.state.store, org_id) if may_see_kept else []
-    reported = {name for name, _location in found}
-    values = {
-        "page": "destinations",
-        "destinations": sorted(found.values(), key=lambda each: (_ORDER[each.health], each.name)),
-        "lane_health": lane_health,
-        "kept": [(each, each.name in reported) for each in keeps],
-        "most_kept": MOST,
-        "missing_scope": None if may_see_kept else Scope.DESTINATIONS_READ,
-    }
-    return _renderer(request).page("destinations.html", values)
+    return renderer(request).page("agent.html", values)
 
 
 async def rejects_page(request: Request, org_id: str) -> Response:
     """Show what destinations refused for good: counts by reason, and the newest."""
     counts: defaultdict[tuple[str, str], list[tuple[Row, int]]] = defaultdict(list)
     newest: list[tuple[Refused, Row]] = []
-    for row in await _rows(request, org_id):
+    for row in await agent_rows(request, org_id):
         status = row.seen.report.agent_status
         for lane in status.destinations:
             for counter, events in lane.rejected.items():
@@ -161,7 +102,7 @@ async def rejects_page(request: Request, org_id: str) -> Response:
         ),
         "newest": newest[:_NEWEST_REJECTS],
     }
-    return _renderer(request).page("rejects.html", values)
+    return renderer(request).page("rejects.html", values)
 
 
 def lane_health(row: Row, lane: Lane) -> str:
@@ -173,7 +114,8 @@ def lane_health(row: Row, lane: Lane) -> str:
     return "late" if lane.lag_seconds > _LATE_SECONDS else "ok"
 
 
-async def _rows(request: Request, org_id: str) -> list[Row]:
+async def agent_rows(request: Request, org_id: str) -> list[Row]:
+    """Return every agent of an organisation, judged."""
     now = time.time()
     return [_row(seen, now) for seen in await everyone(request.app.state.store, org_id)]
 
@@ -233,6 +175,7 @@ def _span(request: Request) -> str:
     return span if span in SPANS else "1h"
 
 
-def _renderer(request: Request) -> Renderer:
-    renderer: Renderer = request.app.state.renderer
-    return renderer
+def renderer(request: Request) -> Renderer:
+    """Return what draws the pages."""
+    found: Renderer = request.app.state.renderer
+    return found

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
+from agent.collector.pages.shown import place
 from agent.collector.store import destinations
 from agent.collector.store.paging import paging
 
@@ -25,7 +25,7 @@ class Kept:
     name: str
     type: str
     location: str
-    """Of a URL the part that may be shown: its path and query may hold a key."""
+    """The part of it that may be shown."""
     enabled: bool
     filters: int
     updated: str
@@ -51,20 +51,8 @@ def _kept(document: dict[str, Any]) -> Kept:
         id=document["metadata"]["id"],
         name=str(spec.get("name", "")),
         type=str(spec.get("destination_type", "")),
-        location=_origin(str(spec.get("location", ""))),
+        location=place(str(spec.get("location", ""))),
         enabled=spec.get("enabled") is not False,
         filters=len(filters) if isinstance(filters, list) else 0,
         updated=document["metadata"]["updated"],
     )
-
-
-def _origin(location: str) -> str:
-    try:
-        parts = urlsplit(location)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        return ""
-    if not host:
-        return location.partition("?")[0]
-    shown = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{shown}" + (f":{port}" if port else "")

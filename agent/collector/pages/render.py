@@ -38,6 +38,7 @@ class Renderer:
             "duration": shown.duration,
             "moment": shown.moment,
             "number": shown.number,
+            "place": shown.place,
         }
         self._templates.globals |= {
             # Both are files of ours, part of every page: so no route has to serve them without credentials.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from agent.collector.pages import agents, detail, events, session
+from agent.collector.pages import agents, destinations, detail, events, session
 from agent.collector.pages.session import needs_session
 
 
@@ -22,7 +22,7 @@ def page_routes() -> list[Route]:
         Route("/events/{unique_id}/raw", needs_session(detail.raw), methods=["GET"]),
         Route("/agents", needs_session(agents.fleet_page), methods=["GET"]),
         Route("/agents/{agent_id}", needs_session(agents.agent_page), methods=["GET"]),
-        Route("/destinations", needs_session(agents.destinations_page), methods=["GET"]),
+        Route("/destinations", needs_session(destinations.destinations_page), methods=["GET"]),
         Route("/rejects", needs_session(agents.rejects_page), methods=["GET"]),
     ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 from markupsafe import Markup, escape
 
@@ -63,3 +64,22 @@ def number(count: float) -> str:
     if count < 100 and count != int(count):
         return f"{count:.2g}" if count < 10 else f"{count:.1f}"
     return f"{count:,.0f}".replace(",", "\u202f")
+
+
+def place(location: str) -> str:
+    """Return where a destination is without what may be a key: of an address neither user, path, query nor fragment.
+
+    Of a file its path; nothing of what cannot be told apart.
+    """
+    try:
+        parts = urlsplit(location)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return ""
+    if host:
+        name = f"[{host}]" if ":" in host else host
+        return f"{parts.scheme}://{name}" + (f":{port}" if port else "")
+    if parts.scheme not in ("", "file"):
+        return ""
+    path = location.partition("?")[0].partition("#")[0]
+    return path if path.startswith(("/", "file:")) or "@" not in path else ""

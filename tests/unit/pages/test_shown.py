@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.collector.pages.shown import duration, moment, number, size, visible
+from agent.collector.pages.shown import duration, moment, number, place, size, visible
 
 
 @given(st.text())
@@ -47,3 +47,22 @@ def test_sizes_numbers_and_times() -> None:
     assert [size(n) for n in (0, 1023, 1024, 48_000_000)] == ["0 B", "1023 B", "1.0 KiB", "45.8 MiB"]
     assert [number(n) for n in (0, 0.5, 12.34, 1234567)] == ["0", "0.5", "12.3", "1\u202f234\u202f567"]
     assert moment(0) == "1970-01-01T00:00:00.000Z"
+
+
+@pytest.mark.parametrize(
+    ("location", "shown"),
+    [
+        ("https://soc.example.net/hook/key?code=key#key", "https://soc.example.net"),
+        ("https://user:key@soc.example.net:8443/", "https://soc.example.net:8443"),
+        ("http://[fe80::1]:8080/x", "http://[fe80::1]:8080"),
+        ("https://soc.example.net:key/", ""),
+        ("https:user:key@soc.example.net", ""),
+        ("user:key@soc.example.net", ""),
+        ("key@soc.example.net", ""),
+        ("file:///var/log/a.log?max_size=1", "file:///var/log/a.log"),
+        ("/var/log/a@b.log", "/var/log/a@b.log"),
+        ("", ""),
+    ],
+)
+def test_of_a_location_only_what_is_no_key_is_shown(location: str, shown: str) -> None:
+    assert place(location) == shown
