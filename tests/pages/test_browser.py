@@ -22,6 +22,13 @@ SIZES: dict[str, dict[str, Any]] = {
     "dark": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark"},
     "phone": {"viewport": {"width": 360, "height": 740}, "color_scheme": "light", "is_mobile": True, "has_touch": True},
 }
+CUT = """[...document.querySelectorAll("nav a, td, dd, h1, h2, h3, figcaption, .sub, code, .state, .badge")]
+.filter(e => e.checkVisibility() && e.getBoundingClientRect().width > 1).filter(e => {
+  const room = e.closest("tr, nav, .card, figure, main").getBoundingClientRect(), own = e.getBoundingClientRect();
+  if (own.right > room.right + 1 || own.left < room.left - 1) return true;
+  return e.clientWidth > 0 && e.scrollWidth > e.clientWidth + 1;
+}).map(e => e.outerHTML.slice(0, 200))"""
+"""Script: what reaches out of the row or card it is in, or is wider than its own room."""
 PAGES = ("events", "events/named-1", "agents", "agents/edge-07", "destinations", "rejects")
 
 
@@ -39,7 +46,10 @@ def fill(collector: Collector) -> None:
     ]
     collector.put(*rows)
     refused = {"time": "2026-05-04T12:00:00Z", "destination": "soc", "unique_id": "a" * 32 + ".1f", "reason": HOSTILE}
-    lanes = [lane(state="backing_off", last_error="connection refused", lag_seconds=700, rejected={"drop_rejected": 3})]
+    lanes = [
+        lane(state="backing_off", last_error="connection refused", lag_seconds=700, rejected={"drop_rejected": 3}),
+        lane(name="mine", type="file", location="file:///var/log/audit/of-this-host/all-of-it.log"),
+    ]
     sources = [{"name": "access", "files": 3, "events": 1234567, "bytes": 99999999}]
     for sent in (0, 60_000):
         collector.report(
@@ -67,6 +77,7 @@ def test_each_page_fits_in_light_in_dark_and_on_a_phone(browser: Browser, collec
             assert len(picture) > 5000, f"{name} in {size}: nothing is drawn"
             wide, room = page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
             assert wide <= room, f"{name} in {size}: {wide} pixels wide of {room}"
+            assert page.evaluate(CUT) == [], f"{name} in {size}: text reaches out of its box"
             colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
             assert (colour == "rgb(16, 21, 28)") == (size == "dark"), f"{name} in {size}: {colour}"
         context.close()
@@ -102,10 +113,19 @@ def test_a_hostile_event_is_shown_and_does_nothing(page: Page, collector: Collec
         event("evil", message=HOSTILE, hostname=HOSTILE, user_id=HOSTILE, **{HOSTILE: HOSTILE}),
         deep + b"[" * 900 + b'"' + b"y" * 1_000_000 + b'"' + b"]" * 900 + b"}}",
     )
-    collector.report(
-        "edge-07", destinations=[lane(name=HOSTILE, last_error=HOSTILE, location=HOSTILE)], hostname=HOSTILE
+    refused = {"time": HOSTILE, "destination": HOSTILE, "reason": HOSTILE, "status": 400}
+    deepest = "[" * 900 + HOSTILE + "]" * 900
+    answer = collector.report(
+        "edge-07",
+        destinations=[lane(name=HOSTILE, last_error=HOSTILE, location=HOSTILE, rejected={HOSTILE: 3})],
+        hostname=HOSTILE,
+        rejects=[{**refused, "unique_id": HOSTILE}, {**refused, "unique_id": "deep", "reason": deepest}],
     )
-    for path in ("/events", "/events/evil", "/events/deep", "/agents", "/agents/edge-07", "/destinations"):
+    assert answer.status_code == 204
+    reason = {**refused, "unique_id": "huge", "reason": "z" * 1_000_000}
+    assert collector.report("edge-08", rejects=[reason]).status_code == 413
+    paths = ("/events", "/events/evil", "/events/deep", "/agents", "/agents/edge-07", "/destinations", "/rejects")
+    for path in paths:
         page.goto(path)
         text = page.inner_text("main")
         assert "\u202e" not in text
@@ -114,6 +134,12 @@ def test_a_hostile_event_is_shown_and_does_nothing(page: Page, collector: Collec
         if "deep" not in path:
             assert "U+202E" in text
             assert "<script>alert(1)</script>" in text
+    page.goto("/rejects")
+    assert page.locator("tr[data-row]").count() == 3
+    text = page.inner_text("main table >> nth=1")
+    assert text.count("U+202E") == 8, "in time, destination, agent, of both, and in the id and the reason of one"
+    assert text.count("[") == 300, "a long reason is shown in part"
+    assert "z" * 100 not in page.content()
     page.goto("/events/deep")
     assert page.inner_text("main pre").count("[") == 900
     with page.expect_download() as download:
