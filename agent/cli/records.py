@@ -118,6 +118,9 @@ def list_records(arguments: argparse.Namespace, listing: Listing) -> int:
             if not arguments.follow:
                 found = [row async for row in rows(listing.ask(client, query, cut), arguments)]
                 printer.show(found)
+                if not found and query.dt_from:
+                    since = f"nothing found from {query.dt_from} on; --dt-from '' asks for all there ever was"
+                    print(f"audit-agent: {since}", file=sys.stderr)
                 return
             await _follow(client, query, cut, listing, printer, arguments)
 
