@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import agilicus
@@ -19,7 +20,7 @@ from tests.support.audits_api import AuditsApi
 from tests.support.processes import GENEROUS_SECONDS, command, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
     from subprocess import CompletedProcess
 
@@ -120,26 +121,27 @@ def test_records_are_found_by_the_commands_options(shell: Shell) -> None:
 
 def test_new_records_are_followed(shell: Shell, tmp_path: Path) -> None:
     output = tmp_path / "output"
-    arguments = [
-        sys.executable,
-        "-m",
-        "agent.cli",
-        "audits",
-        "--follow",
-        "--json",
-        "--interval",
-        "100ms",
-        "--dt-from",
-        "",
-    ]
-    with output.open("wb") as out, subprocess.Popen([*arguments, *shell.connection()], stdout=out) as follower:
-        for number in range(4):
-            change = {"log_type": "api", "action": "CREATE", "user_id": f"u{number}"}
+    options = ["--follow", "--json", "--interval", "100ms", "--dt-from", "", *shell.connection()]
+    names = [f"u{number}" for number in range(4)]
+
+    def followed() -> list[str]:
+        return [json.loads(line)["user_id"] for line in output.read_text().splitlines()]
+
+    with (
+        output.open("wb") as out,
+        subprocess.Popen([sys.executable, "-m", "agent.cli", "audits", *options], stdout=out) as follower,
+    ):
+        for number, name in enumerate(names):
+            change = {"log_type": "api", "action": "CREATE", "user_id": name}
             shell.post(event(f"e.{number}", create_time=f"2026-05-04T12:00:0{number}Z", event=change))
-            wait_until(lambda n=number: len(output.read_text().splitlines()) == n + 1)
+            wait_until(partial(_ends_with, followed, name))
         follower.send_signal(signal.SIGINT)
         assert follower.wait(GENEROUS_SECONDS) == 0
-    assert [json.loads(line)["user_id"] for line in output.read_text().splitlines()] == [f"u{n}" for n in range(4)]
+    assert followed() == names
+
+
+def _ends_with(followed: Callable[[], list[str]], name: str) -> bool:
+    return followed()[-1:] == [name]
 
 
 def test_a_wrong_token_or_scope_is_told_in_the_collectors_words(shell: Shell, tmp_path: Path) -> None:
