@@ -29,6 +29,10 @@ class LaneStats:
     """Attempts by result: ``accepted``, ``partial``, ``rejected``, ``not_now``, ``destination``, ``too_large``,
     ``poison``, ``raised``."""
     accepted_bytes: int = 0
+    wanted_again: int = 0
+    """Times an event was wanted again while the destination took others of its request."""
+    deferred: int = 0
+    """Events that wait aside now, because they were wanted again."""
     anomalies: int = 0
     """Answers that contradict the request: unknown ids, the same id in several lists (WIRE 4.4)."""
     queue_bytes: int = 0

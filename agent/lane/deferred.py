@@ -110,7 +110,10 @@ class Deferred:
         """Deliver ``work`` after a back-off."""
         now = time.monotonic()
         self._stats.last_error = failure.reason
-        self._unsaid += len(work.transaction)
+        count = len(work.transaction)
+        self._unsaid += count
+        self._stats.wanted_again += count
+        self._stats.deferred += count
         if now - self._said_at >= SAID_SECONDS:
             log.warning(
                 "events_wanted_again",
@@ -126,5 +129,6 @@ class Deferred:
     async def _later(self, work: Work) -> None:
         with anyio.move_on_after(self._jitter.seconds(work.tries)):
             await self._stop.wait()
+        self._stats.deferred -= len(work.transaction)
         if not self._stop.is_set():
             await self._deliver(work)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 PREFIX = "audit_agent_"
 STATES = ("starting", "idle", "sending", "backing_off", "degraded", "stopped", "disabled")
-RESULTS = ("accepted", "partial", "rejected", "not_now", "destination", "too_large", "poison")
+RESULTS = ("accepted", "partial", "rejected", "not_now", "destination", "too_large", "poison", "raised")
 
 
 class LaneRow(NamedTuple):
@@ -44,11 +44,17 @@ LANE_COUNTERS = (
     LaneRow("events_read", "Events read; always accepted + filtered + rejected + in flight.", lambda s, _: s.read),
     LaneRow("events_accepted", "Events the destination has taken.", lambda s, _: s.accepted),
     LaneRow("events_filtered", "Events the destination's filters left out.", lambda s, _: s.filtered),
+    LaneRow(
+        "events_wanted_again",
+        "Times an event was wanted again while others of its request were taken.",
+        lambda s, _: s.wanted_again,
+    ),
     LaneRow("delivered_bytes", "Bytes of the events the destination has taken.", lambda s, _: s.accepted_bytes),
     LaneRow("answer_anomalies", "Answers that contradict their request.", lambda s, _: s.anomalies),
 )
 LANE_GAUGES = (
     LaneRow("events_in_flight", "Events read and not yet settled.", lambda s, _: s.in_flight),
+    LaneRow("events_deferred", "Events that wait aside now, because they were wanted again.", lambda s, _: s.deferred),
     LaneRow("lag_bytes", "Bytes of the sources that are not settled.", lambda s, _: s.behind_bytes),
     LaneRow(
         "oldest_undelivered_age_seconds",

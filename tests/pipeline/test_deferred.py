@@ -111,13 +111,17 @@ async def test_what_is_deferred_counts_in_the_queue_so_that_it_is_bounded(tmp_pa
             await anyio.sleep(100)
             read.append(len(bench.feed.given))
             used.append(bench.stats.queue_bytes)
+            deferred.append(bench.stats.deferred)
 
         read: list[int] = []
         used: list[int] = []
+        deferred: list[int] = []
         tasks.start_soon(look)
         await bench.run()
     assert read[0] < 5_000, "the reader waits for room"
     assert 32 * 1024 < used[0] <= 64 * 1024
+    assert 0 < deferred[0] <= bench.stats.wanted_again
+    assert bench.stats.deferred == 0
     assert sorted(bench.destination.accepted) == sorted(ids(20_000))
     assert bench.cursor == {"s": 20_000}
     bench.check()
