@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import structlog
 
@@ -24,7 +23,7 @@ from agent.config.platform import as_platform, identified
 from agent.destinations.location import parse
 from agent.errors import ConfigError
 from agent.filters import misconfigured
-from agent.loopback import is_loopback_host
+from agent.loopback import plain_http_host
 from agent.parsers import PARSERS
 
 if TYPE_CHECKING:
@@ -119,9 +118,8 @@ def _plain_http(loaded: Loaded) -> Iterator[Problem]:
     urls = [(f"{key}.url", plane.url) for key, plane in loaded.each(ControlPlaneConfig)]
     urls += [(f"{key}.stats_url", report.stats_url) for key, report in loaded.each(ReportConfig)]
     for key, url in urls:
-        parts = urlsplit(url or "")
-        if parts.scheme == "http" and not is_loopback_host(parts.hostname or ""):
-            yield loaded.problem(key, f"plain http to {parts.hostname}", "https, or http to this machine")
+        if host := plain_http_host(url or ""):
+            yield loaded.problem(key, f"plain http to {host}", "https, or http to this machine")
 
 
 def _warnings(loaded: Loaded) -> Iterator[Problem]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.cli.common import DEFAULT_CONFIG
 from agent.errors import ConfigError, UsageError
+from agent.loopback import plain_http_host
 
 if TYPE_CHECKING:
     import argparse
@@ -36,9 +38,13 @@ def connect(arguments: argparse.Namespace) -> Client:
 
     settings = _settings(arguments)
     try:
-        return Client(Session(settings))
+        client = Client(Session(settings))
     except ValueError as error:
         raise UsageError(f"control plane: {error}") from None
+    if host := plain_http_host(settings.url or ""):
+        said = f"plain http to {host}: whoever is on the way reads the token; https is safe"
+        print(f"audit-agent: warning: {said}", file=sys.stderr)
+    return client
 
 
 def organisation(arguments: argparse.Namespace) -> str | None:

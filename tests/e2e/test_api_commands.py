@@ -144,6 +144,13 @@ def test_without_a_server_or_with_two_identities_nothing_is_asked(shell: Shell) 
     assert command("audits", "--url", shell.api.url, "--token-file", "/nonexistent").returncode == 2
 
 
+def test_plain_http_to_another_host_is_warned_of(shell: Shell) -> None:
+    elsewhere = command("audits", "--url", "http://audits.invalid", "--token-file", str(shell.token))
+    assert elsewhere.returncode == 1
+    assert "warning: plain http to audits.invalid" in elsewhere.stderr
+    assert "warning" not in shell("audits").stderr
+
+
 def test_a_refusal_exits_1_with_the_servers_words_and_no_token(shell: Shell) -> None:
     shell.api.tokens.clear()
     done = shell("audits")
