@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from agent.api.models import Destination, view
-from agent.config.model import DestinationConfig
+from agent.config.model import DestinationConfig, HeldPlace
 from agent.config.platform import as_platform
 from agent.config.secrets import Secret
 from agent.errors import UsageError
@@ -31,11 +31,20 @@ _WANTED = {"http_basic": "password", "http_bearer": "token", "oauth2": "client_s
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unusable:
-    """A destination no lane can be made of, and why."""
+    """A destination that cannot be run, and why."""
 
     id: str
     name: str
     problem: str
+    enabled: bool = True
+
+    def place(self) -> HeldPlace | None:
+        """Return what keeps its place, None when its name is none that a lane could have."""
+        given = {"id": self.id, "name": self.name, "enabled": self.enabled, "problem": self.problem}
+        try:
+            return msgspec.convert({**given, "destination_type": "", "location": ""}, HeldPlace, strict=True)
+        except msgspec.ValidationError:
+            return None
 
 
 def identifier(document: Document) -> str:
@@ -68,10 +77,16 @@ def configuration(
         plain = {name: value for name, value in spec.items() if value is not None}
         read = msgspec.convert(plain, DestinationConfig, strict=True, dec_hook=_literal)
     except UsageError as error:
-        return Unusable(id=identifier(document), name=title(document), problem=str(error))
+        return _unusable(document, str(error))
     except msgspec.ValidationError as error:
-        return Unusable(id=identifier(document), name=title(document), problem=f"no destination: {error}")
+        return _unusable(document, f"no destination: {error}")
     return as_platform(msgspec.structs.replace(read, delivery=plane.delivery), plane)
+
+
+def _unusable(document: Document, problem: str) -> Unusable:
+    spec = document.get("spec")
+    enabled = not isinstance(spec, dict) or spec.get("enabled") is not False
+    return Unusable(id=identifier(document), name=title(document), problem=problem, enabled=enabled)
 
 
 def _literal(kind: type, value: object) -> object:

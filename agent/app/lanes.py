@@ -12,6 +12,7 @@ import structlog
 
 from agent.app.dry_run import DryRun
 from agent.app.window import InWindow
+from agent.config.model import HeldPlace
 from agent.destinations import build
 from agent.filters import EventFilter
 from agent.lane.lane import Lane
@@ -89,7 +90,8 @@ class RunningLane:
         except ValueError as error:
             self.stats.state = "degraded"
             self.stats.last_error = str(error)
-            log.error("destination_misconfigured", destination=self.config.name, error=str(error))
+            if not isinstance(self.config, HeldPlace):  # of one that only keeps its place all is said already
+                log.error("destination_misconfigured", destination=self.config.name, error=str(error))
             return None
 
     def begin(self) -> None:

@@ -22,7 +22,8 @@ def merge(
 ) -> tuple[Config, list[Unusable]]:
     """Return ``local`` with the API's destinations added, and those of them that cannot be run, with the reason.
 
-    A name belongs to whoever has it first, the file before the API; so does a file that is written to.
+    A name belongs to whoever has it first, the file before the API; so does a file that is written to. One that cannot
+    be run keeps its place as long as nobody else has its name.
     """
     destinations = list(local.destinations)
     names = {each.name: "the configuration file" for each in destinations}
@@ -39,12 +40,16 @@ def merge(
         elif (path := _file(made)) and path in files:
             problem = f"location: found the file of {files[path]!r}; allowed: a file of its own for each destination"
         if problem:
-            unusable.append(Unusable(id=made.id, name=made.name, problem=problem))
+            unusable.append(Unusable(id=made.id, name=made.name, problem=problem, enabled=made.enabled))
             continue
         names[made.name] = f"the API's destination {made.id}"
         if path := _file(made):
             files[path] = made.name
         destinations.append(made)
+    for each in unusable:
+        if each.name not in names and (place := each.place()):
+            names[each.name] = f"the API's destination {each.id}"
+            destinations.append(place)
     return msgspec.structs.replace(local, destinations=destinations), unusable
 
 

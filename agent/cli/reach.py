@@ -36,6 +36,7 @@ def reach(config: Config) -> Reached:
 async def _reach(config: Config) -> Reached:
     from agent.api.errors import ApiError
     from agent.app.remote_list import ask, wanted
+    from agent.config.model import HeldPlace
     from agent.destinations.probe import probe
 
     trouble = None
@@ -46,7 +47,7 @@ async def _reach(config: Config) -> Reached:
             found |= {each.name or each.id: each.problem for each in unusable}
         except ApiError as error:
             trouble = str(error)
-    enabled = [each for each in config.destinations if each.enabled]
+    enabled = [each for each in config.destinations if each.enabled and not isinstance(each, HeldPlace)]
     errors: dict[int, str | None] = {}
 
     async def one(index: int) -> None:

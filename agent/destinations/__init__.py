@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from agent.config.model import HeldPlace
 from agent.destinations import file, webhook
 
 if TYPE_CHECKING:
@@ -62,8 +63,11 @@ def warnings(config: DestinationConfig) -> list[Finding]:
 def build(config: DestinationConfig) -> Destination:
     """Return the destination; does no I/O and warns of what is risky in ``config``.
 
-    Raises ``ValueError`` for a type, location, format or authentication that ``problems`` reports.
+    Raises ``ValueError`` for a type, location, format or authentication that ``problems`` reports, and for one that
+    only keeps its place.
     """
+    if isinstance(config, HeldPlace):
+        raise ValueError(config.problem)  # noqa: TRY004 # as for whatever cannot be built
     known = TYPES.get(config.destination_type)
     if known is None:
         _, found, allowed = problems(config)[0]

@@ -241,6 +241,36 @@ def test_what_is_wrong_with_one_destination_is_said_and_harms_no_other(rig: Rig)
     assert "the configuration file has" in next(e["problem"] for e in unusable if e["destination"] == "taken")
 
 
+def test_a_destination_that_cannot_be_run_for_a_while_keeps_its_place(rig: Rig) -> None:
+    """Its lane was well, a mistake is made at the API, a log is deleted meanwhile, the mistake is undone."""
+    rig.add("soc")
+    rig.writer.write(10)
+    with AgentProcess(rig.config) as process:
+        rig.wait_for_all(process)
+        rig.add("soc", filters="all")
+        process.wait_for_output("remote_destination_unusable")
+        rig.writer.write(500)
+        seen = rig.looks()
+        wait_until(lambda: rig.looks() >= seen + 5, on_timeout=process.output)
+        (rig.logs / "app.log").unlink()
+        rig.add("soc")
+        rig.wait_for_all(process)
+        assert process.stop() == 0, process.output()
+    assert judge(rig.truth(), rig.receiver.events()).twice == 0
+    assert process.output().count("remote_destination_unusable") == 1
+    assert "destination_misconfigured" not in process.output()
+
+
+def test_run_once_exits_1_when_one_of_the_apis_destinations_cannot_be_run(rig: Rig) -> None:
+    rig.add("soc")
+    rig.add("broken", filters="all")
+    rig.writer.write(5)
+    done = command("run", "--once", "-c", str(rig.config))
+    assert done.returncode == 1, done.stderr
+    assert rig.receiver.ids().total() == 5
+    assert "$.spec.filters" in done.stderr
+
+
 def test_what_the_api_says_is_never_a_reference_to_this_hosts_secrets(rig: Rig) -> None:
     private = rig.folder / "private"
     private.write_text("hunter2")

@@ -7,7 +7,7 @@ and ``Seconds`` mark where units are allowed). Secrets stay references (``Secret
 from agent.config.model.authentication import AgilicusBearer, Authentication, HttpBasic, HttpBearer
 from agent.config.model.base import Bytes, Model, Name, Seconds
 from agent.config.model.delivery import Delivery, Retry, Tls
-from agent.config.model.destinations import DestinationConfig, Filter, WebhookSettings
+from agent.config.model.destinations import DestinationConfig, Filter, HeldPlace, WebhookSettings
 from agent.config.model.sources import (
     FileSourceConfig,
     HttpSourceConfig,
@@ -30,6 +30,7 @@ __all__ = [
     "DestinationConfig",
     "FileSourceConfig",
     "Filter",
+    "HeldPlace",
     "HoldConfig",
     "HttpBasic",
     "HttpBearer",

@@ -49,3 +49,12 @@ class DestinationConfig(msgspec.Struct, frozen=True, kw_only=True):
     google_secops_settings: dict[str, Any] | None = None
     routing: dict[str, Any] | None = None
     delivery: Delivery = Delivery()
+
+
+class HeldPlace(DestinationConfig, frozen=True, kw_only=True):
+    """A destination of the API that cannot be run as it is described there; no configuration file makes one.
+
+    Its lane delivers nothing and keeps its place, so that whatever it is owed is still there once it is put right.
+    """
+
+    problem: str

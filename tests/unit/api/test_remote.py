@@ -20,9 +20,11 @@ from agent.config.model import (
     Delivery,
     DestinationConfig,
     Filter,
+    HeldPlace,
     HttpBasic,
 )
 from agent.config.secrets import Secret
+from agent.destinations import build
 from tests.support.audits_api import spec
 
 if TYPE_CHECKING:
@@ -181,9 +183,26 @@ def test_both_lists_stand_side_by_side_and_the_first_has_a_name_or_a_file(tmp_pa
     ]
     before = copy.deepcopy(remote)
     config, unusable = merge(local(own), remote, {})
-    assert [each.name for each in config.destinations] == ["own", "soc", "other"]
+    assert [each.name for each in config.destinations] == ["own", "soc", "other", "same", "again", "broken"]
+    assert [each.name for each in config.destinations if isinstance(each, HeldPlace)] == ["same", "again", "broken"]
     assert [each.id for each in unusable] == ["d-2", "d-3", "d-4", "d-6", "d-7"]
     assert "the configuration file has" in unusable[0].problem
     assert "destination d-1 has" in unusable[1].problem
     assert "the file of 'own'" in unusable[2].problem
     assert remote == before
+
+
+def test_one_that_cannot_be_run_keeps_its_place_unless_its_name_is_anothers_or_none_at_all() -> None:
+    broken: list[dict[str, Any]] = [
+        document("soc", "d-1", enabled=1),
+        document("soc", "d-2"),
+        document("x" * 129, "d-3"),
+        document("off", "d-4", enabled=False, filters="all"),
+    ]
+    config, unusable = merge(local(), broken, {})
+    assert [(each.name, each.id) for each in config.destinations] == [("soc", "d-2"), ("off", "d-4")]
+    (place,) = [each for each in config.destinations if isinstance(each, HeldPlace)]
+    assert place.enabled is False
+    assert place.problem == unusable[-1].problem
+    with pytest.raises(ValueError, match=r"\$\.spec\.filters"):
+        build(place)
