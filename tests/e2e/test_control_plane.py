@@ -253,12 +253,15 @@ def test_a_destination_that_cannot_be_run_for_a_while_keeps_its_place(rig: Rig) 
         rig.wait_for_a_look(process)
         (rig.logs / "app.log").unlink()
         rig.wait_for_a_look(process)
+        assert process.stop() == 0, process.output()
+    assert process.output().count("remote_destination_unusable") == 1
+    assert "destination_misconfigured" not in process.output()
+    with AgentProcess(rig.config) as process:
+        rig.wait_for_a_look(process)
         rig.add("soc")
         rig.wait_for_all(process)
         assert process.stop() == 0, process.output()
     assert judge(rig.truth(), rig.receiver.events()).twice == 0
-    assert process.output().count("remote_destination_unusable") == 1
-    assert "destination_misconfigured" not in process.output()
 
 
 def test_run_once_exits_1_when_one_of_the_apis_destinations_cannot_be_run(rig: Rig) -> None:
