@@ -6,8 +6,11 @@ A lost notification costs latency, never data, so every implementation may answe
 from __future__ import annotations
 
 import os
+import socket
 import sys
-from contextlib import AsyncExitStack
+from collections import deque
+from contextlib import suppress
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import anyio
@@ -15,6 +18,8 @@ import structlog
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from watchfiles._rust_notify import RustNotify
 
 log = structlog.get_logger(__name__)
 
@@ -115,59 +120,99 @@ class Inotify:
 
 
 class WatchFiles:
-    """The watchfiles library, where there is no inotify. Latency about one step, a little idle CPU."""
+    """The watchfiles library, where there is no inotify. Latency about one step, a little idle CPU.
+
+    One thread watches on while nobody waits: what happens between two waits rings at the second.
+    """
 
     STEP_MS = 20
 
     def __init__(self) -> None:
-        """Watch nothing yet."""
+        """Watch nothing yet; raises ``OSError`` when there is no descriptor left."""
         self._folders: frozenset[str] = frozenset()
-        self._changed = anyio.Event()
+        self._found: deque[set[tuple[int, str]]] = deque()
+        self._everything = False
+        self._renewed = False
+        self._ended = Event()
+        self._failed = False
+        self._bell, self._rope = socket.socketpair()
+        self._bell.setblocking(False)
+        self._rope.setblocking(False)
 
     def watch(self, folders: Iterable[str]) -> None:
-        """Watch exactly ``folders``; a running wait starts anew."""
+        """Watch exactly ``folders``; when they change, the next wait ends at once."""
+        from watchfiles._rust_notify import RustNotify
+
         found = frozenset(folder for folder in folders if os.path.isdir(folder))
-        if found != self._folders:
-            self._folders = found
-            self._changed.set()
+        if found == self._folders and not self._renewed:
+            return
+        try:
+            notify = RustNotify(sorted(found), False, False, 300, False, True) if found else None
+        except OSError as error:  # one of them has gone, or the system's limit is reached: asked again at the next scan
+            if not self._failed:
+                self._failed = True
+                log.warning("watch_failed", folder=error.filename, error=str(error), then="only polled")
+            return
+        self._failed = False
+        self._ended.set()
+        self._ended = Event()
+        changed = found != self._folders and bool(self._folders)
+        self._folders, self._renewed = found, False
+        if notify is not None:
+            Thread(target=self._listen, args=(notify, self._ended), daemon=True, name="watchfiles").start()
+        if changed:
+            self._everything = True
+            self._ring()
 
     async def rung(self) -> set[str] | None:
         """Wait for the next batch of changes."""
-        from watchfiles import awatch
+        await anyio.wait_readable(self._bell)
+        while True:
+            try:
+                if not self._bell.recv(4096):
+                    break
+            except BlockingIOError:
+                break
+        from watchfiles import Change
 
-        self._changed = anyio.Event()
-        if not self._folders:
-            await self._changed.wait()
-            return None
-        watching = awatch(
-            *sorted(self._folders),
-            watch_filter=None,  # the default filter hides names
-            step=self.STEP_MS,
-            debounce=self.STEP_MS * 5,
-            recursive=False,
-            stop_event=self._changed,
-        )
-        async with AsyncExitStack() as stack:
-            stack.push_async_callback(watching.aclose)
-            async for changes in watching:
-                return {path for _change, path in changes}
-        return None
+        changes: set[tuple[int, str]] = set()
+        while self._found:
+            changes |= self._found.popleft()
+        if any(path in self._folders and change != Change.modified for change, path in changes):
+            self._renewed = self._everything = True  # that folder went, or is another one now that nobody watches yet
+        everything, self._everything = self._everything, False
+        return None if everything else {path for _change, path in changes}
 
     def close(self) -> None:
-        """End a running wait."""
-        self._changed.set()
+        """End the thread, within a step."""
+        self._ended.set()
+        self._bell.close()
+        self._rope.close()
+
+    def _listen(self, notify: RustNotify, ended: Event) -> None:
+        try:
+            with notify:
+                while isinstance(found := notify.watch(self.STEP_MS * 5, self.STEP_MS, 0, ended), set):
+                    self._found.append(found)
+                    self._ring()
+        except RuntimeError as error:  # whatever the library's own thread could not go on with
+            log.warning("watch_failed", folder=None, error=str(error), then="only polled")
+
+    def _ring(self) -> None:
+        with suppress(OSError):  # rung already more often than anybody listened, or closed
+            self._rope.send(b"\0")
 
 
 def doorbell(kind: Kind) -> Doorbell:
     """Return the doorbell for ``kind``; ``auto`` is inotify on Linux, else watchfiles.
 
-    When inotify has no instance left, polling takes over and that is logged.
+    When no inotify instance or descriptor is left, polling takes over and that is logged.
     """
     if kind == "poll":
         return Silent()
-    if kind == "watchfiles" or (kind == "auto" and not sys.platform.startswith("linux")):
-        return WatchFiles()
     try:
+        if kind == "watchfiles" or (kind == "auto" and not sys.platform.startswith("linux")):
+            return WatchFiles()
         return Inotify()
     except OSError as error:
         log.warning("inotify_unavailable", error=error.strerror, then="polling", hint="fs.inotify.max_user_instances")
