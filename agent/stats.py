@@ -32,7 +32,7 @@ class LaneStats:
     wanted_again: int = 0
     """Times an event was wanted again while the destination took others of its request."""
     deferred: int = 0
-    """Events that wait aside now, because they were wanted again."""
+    """Events that were wanted again and wait aside now, or are on their way again."""
     anomalies: int = 0
     """Answers that contradict the request: unknown ids, the same id in several lists (WIRE 4.4)."""
     queue_bytes: int = 0

@@ -137,7 +137,8 @@ class RunningLane:
             await anyio.sleep(0.2)
             stats = self.stats
             settled = stats.accepted + stats.filtered + stats.rejected.total()
-            if settled != seen or stats.state not in ("backing_off", "degraded"):
+            fails = stats.state in ("backing_off", "degraded") or stats.deferred
+            if settled != seen or not fails:
                 since, seen = time.monotonic(), settled
             elif time.monotonic() - since > self._options.patience_seconds:
                 log.error("gave_up", destination=self.config.name, error=stats.last_error)

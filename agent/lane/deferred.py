@@ -127,8 +127,10 @@ class Deferred:
         self._tasks.start_soon(self._later, work)
 
     async def _later(self, work: Work) -> None:
-        with anyio.move_on_after(self._jitter.seconds(work.tries)):
-            await self._stop.wait()
-        self._stats.deferred -= len(work.transaction)
-        if not self._stop.is_set():
-            await self._deliver(work)
+        try:
+            with anyio.move_on_after(self._jitter.seconds(work.tries)):
+                await self._stop.wait()
+            if not self._stop.is_set():
+                await self._deliver(work)
+        finally:
+            self._stats.deferred -= len(work.transaction)

@@ -54,7 +54,11 @@ LANE_COUNTERS = (
 )
 LANE_GAUGES = (
     LaneRow("events_in_flight", "Events read and not yet settled.", lambda s, _: s.in_flight),
-    LaneRow("events_deferred", "Events that wait aside now, because they were wanted again.", lambda s, _: s.deferred),
+    LaneRow(
+        "events_deferred",
+        "Events wanted again that wait aside now, or are on their way again.",
+        lambda s, _: s.deferred,
+    ),
     LaneRow("lag_bytes", "Bytes of the sources that are not settled.", lambda s, _: s.behind_bytes),
     LaneRow(
         "oldest_undelivered_age_seconds",

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.support.receiver import Request
+
 
 def lines(first: int, count: int) -> bytes:
     records = ({"n": n, "time": f"2026-05-{1 + n // 100:02d}T00:00:00Z"} for n in range(first, first + count))
@@ -126,3 +128,25 @@ def test_wrong_usage_is_named_and_exits_2(config: Path, arguments: list[str], sa
     done = command("backfill", "-c", str(config), *arguments)
     assert done.returncode == 2
     assert said in done.stderr
+
+
+def test_a_receiver_that_wants_one_event_again_for_ever_is_given_up(config: Path, receiver: Receiver) -> None:
+    taken: set[int] = set()
+
+    def answer(request: Request) -> Reply:
+        events = json.loads(request.body)["events"]
+        again = [each["unique_id"] for each in events if each["event"]["n"] == 3]
+        taken.update(each["event"]["n"] for each in events if each["unique_id"] not in again)
+        wanted = [{"unique_id": name, "status": "unprocessed"} for name in again]
+        return Reply(
+            201, body=json.dumps({"success_events": [], "discard_events": [], "retry_events": wanted}).encode()
+        )
+
+    receiver.answer = answer
+    given_up = command("backfill", "--patience", "1s", "-c", str(config))
+    assert given_up.returncode == 1
+    assert "gave_up" in given_up.stderr
+    assert taken == set(range(1000)) - {3}
+    receiver.answer = lambda _: Reply()
+    assert command("backfill", "-c", str(config)).returncode == 0
+    assert {event["event"]["n"] for event in receiver.events()} == set(range(1000))
