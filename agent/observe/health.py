@@ -36,17 +36,19 @@ def _reasons(stats: AgentStats, now: float, stalled_after: float) -> Iterator[st
         yield "starting: the sources were not all looked at yet"
     if stats.state_error:
         yield f"state cannot be written: {mask_text(stats.state_error)}"
+    problems = stats.control_plane.problems if stats.control_plane else []
     if plane := stats.control_plane:
         if not plane.known:
             yield f"control plane: no list of destinations yet{_because(plane.last_error)}"
-        yield from (f"control plane: {mask_text(problem)}" for problem in plane.problems)
+        yield from (f"control plane: {mask_text(problem)}" for problem in problems)
     for name, lane in stats.lanes.items():
         if lane.state == "disabled":
             continue
         if lane.rejects_error:
             yield f"{name}: refused events cannot be written down: {mask_text(lane.rejects_error)}"
         if lane.state == "degraded":
-            yield f"{name}: degraded{_because(lane.last_error)}"
+            if f"{name}: {lane.last_error}" not in problems:  # said above
+                yield f"{name}: degraded{_because(lane.last_error)}"
         elif (seconds := stalled_seconds(lane, now)) > stalled_after:
             waits = f"{lane.behind_bytes} bytes wait, nothing was settled for {seconds:.0f} s"
             yield f"{name}: {waits}{_because(lane.last_error)}"
