@@ -121,7 +121,7 @@ def test_destinations_of_the_api_speak_against_it_when_there_is_no_list_or_one_c
 
 
 def test_a_destination_of_the_api_that_only_keeps_its_place_is_named_once() -> None:
-    stats = agent(lane(destination="soc", state="degraded", last_error="filters: found a text"))
+    stats = agent(LaneStats(destination="soc", state="degraded", last_error="filters: found a text"))
     stats.control_plane = ControlPlaneStats(known=True, problems=["soc: filters: found a text"])
     found = readiness(stats, now=NOW, stalled_after=300)
     assert found.reasons == ("control plane: soc: filters: found a text",)
